@@ -1,0 +1,592 @@
+"""The console: a Textual application over snapshots, without Ray, never waiting for a disk."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import work
+from textual.app import App
+from textual.message import Message
+
+from console.availability import why_disabled
+from console.bindings import (
+    ENTRIES,
+    Entry,
+    Place,
+    acts,
+    bindings_of,
+    find_by_word,
+    is_acting,
+)
+from console.first_minute import FirstMinute
+from console.format import clipped
+from console.halting import halt_all
+from console.kill_desk import KillDesk
+from console.kill_port import KillSwitch
+from console.kill_process import KillProcess
+from console.navigation import Navigation
+from console.operator_lock import OperatorLock
+from console.outcomes import Outcomes
+from console.palette import TablePalette
+from console.poller import MAX_POLL_S, MIN_POLL_S, Poller, Watch
+from console.questions import Questions
+from console.requests import Requests
+from console.runtime_starter import RuntimeStarter
+from console.screens.backtests import BacktestsScreen
+from console.screens.deployments import DeploymentsScreen
+from console.screens.events import EventsScreen
+from console.screens.frame import FrameScreen
+from console.screens.halt import HaltScreen
+from console.screens.learners import LearnersScreen
+from console.screens.modals import ConfirmScreen, HelpScreen
+from console.screens.order_history import OrderScreen
+from console.screens.orders import OrdersScreen
+from console.screens.overview import OverviewScreen
+from console.screens.risk import RiskScreen
+from console.screens.settings import SettingsScreen
+from console.screens.strategies import StrategiesScreen
+from console.session import Session, operator
+from console.snapshot import FRESH_POLLS, Snapshot
+from console.talk import one_line, write_crash_log
+from console.theme import THEME_NAMES, THEMES
+from console.trading_desk import TradingDesk
+from console.widgets.footer import PromptLine
+from console.widgets.status_bar import StatusFacts
+from engine.clock import Clock
+from engine.errors import PaddockError, UsageError
+from engine.trade.accounts import PAPER
+
+if TYPE_CHECKING:
+    from engine.store.events import Event
+
+_BEAT_S = 0.5
+
+
+class PaddockApp(Navigation, App[int]):
+    """The console over one home.
+
+    Parameters
+    ----------
+    session : Session
+    starts_runtime : bool
+        Start a runtime when none runs.
+    owns_process : bool
+        Nothing else runs in this process: its garbage collection may be tuned.
+    read_only : str
+        Why this console only looks, empty when it may act.
+    offers_start : bool
+        Offer a first cycle where none ever ran.
+    kill_switch : KillSwitch
+        What cancels and flattens; a process of its own when none is given.
+    """
+
+    TITLE = "Paddock"
+    BINDINGS = bindings_of(Place.EVERYWHERE, "app")
+    COMMANDS: ClassVar[set[Any]] = {TablePalette}
+    ENABLE_COMMAND_PALETTE = True
+    MODES: ClassVar[dict[str, Any]] = {
+        "overview": OverviewScreen,
+        "strategies": StrategiesScreen,
+        "backtests": BacktestsScreen,
+        "learners": LearnersScreen,
+        "orders": OrdersScreen,
+        "deployments": DeploymentsScreen,
+        "risk": RiskScreen,
+        "events": EventsScreen,
+        "settings": SettingsScreen,
+    }
+    DEFAULT_MODE = "overview"
+
+    class Taken(Message):
+        """A snapshot was taken; a newer one replaces it when it is still waiting."""
+
+        def __init__(self, snapshot: Snapshot) -> None:
+            super().__init__()
+            self.snapshot = snapshot
+
+        def can_replace(self, message: Message) -> bool:
+            """Return whether an older message may be dropped for this one."""
+            return isinstance(message, PaddockApp.Taken)
+
+    class PollerFailed(Message):
+        """The poller ended by an error of ours."""
+
+        def __init__(self, error: Exception) -> None:
+            super().__init__()
+            self.error = error
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        starts_runtime: bool = True,
+        owns_process: bool = False,
+        kill_switch: KillSwitch | None = None,
+        read_only: str = "",
+        offers_start: bool = False,
+    ) -> None:
+        super().__init__()
+        self.session = session
+        self.read_only = read_only
+        self.snapshot: Snapshot | None = None
+        self.account = PAPER
+        self.questions = Questions(self)
+        self.kill = KillDesk(self, kill_switch or KillProcess(session))
+        self.desk = TradingDesk(self)
+        self._starts_runtime = starts_runtime and not read_only
+        self._owns_process = owns_process
+        self._starter = RuntimeStarter(session)
+        self._watch = Watch()
+        self._shown_watch: Watch | None = None
+        self._lag_ms = 0.0
+        self._due_s = 0.0
+        self._requests = Requests(self)
+        self._outcomes = Outcomes()
+        self._refusal = ("", "")
+        self._first = FirstMinute(self, is_wanted=offers_start and not read_only)
+        self._poller = Poller(
+            session,
+            lambda snapshot: self._from_thread(self.Taken(snapshot)),
+            lambda error: self._from_thread(self.PollerFailed(error)),
+        )
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = THEME_NAMES.get(session.config.console.theme, "paddock")
+
+    @property
+    def clock(self) -> Clock:
+        """Return the clock."""
+        return self.session.clock
+
+    @property
+    def place(self) -> Place:
+        """Return where the operator is, modals aside."""
+        frame = self.frame
+        return Place.EVERYWHERE if frame is None else frame.PLACE
+
+    @property
+    def frame(self) -> FrameScreen | None:
+        """Return the uppermost screen that is not a modal."""
+        frames = [screen for screen in self.screen_stack if isinstance(screen, FrameScreen)]
+        return frames[-1] if frames else None
+
+    @property
+    def is_starting(self) -> bool:
+        """Return whether the console is starting a runtime."""
+        return self._starter.is_starting
+
+    def on_mount(self) -> None:
+        """Begin to look at the store."""
+        if threading_is_main():
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._terminated)
+        self._poller.start()
+        self._due_s = self.clock.monotonic_s() + _BEAT_S
+        self.set_interval(_BEAT_S, self._beat)
+
+    def on_unmount(self) -> None:
+        """Stop looking."""
+        self._poller.stop()
+
+    def on_paddock_app_taken(self, message: Taken) -> None:
+        """Show a new snapshot, and start a runtime when the first one shows none."""
+        is_first = self.snapshot is None
+        self.snapshot = replace(message.snapshot, read_only=self.read_only)
+        self._shown_watch = self._watch
+        outcome = self._starter.follow(message.snapshot.runtime)
+        if is_first and self._starts_runtime and message.snapshot.runtime.word in ("down", "dead"):
+            self._start_runtime()
+        if outcome:
+            self.say(outcome, "ok" if outcome.endswith("up") else "error")
+        store = message.snapshot.store
+        for sentence, level in self._outcomes.settled(() if store is None else store.commands):
+            self.say(sentence, level)
+        self._refresh(everything=True)
+        self._first.follow(self.snapshot)
+        if is_first and self._owns_process:
+            # A full collection walks everything that was imported, for 70 ms between key and paint.
+            gc.collect()
+            gc.freeze()
+
+    def on_paddock_app_poller_failed(self, message: PollerFailed) -> None:
+        """Say that the console went blind; the latch still works."""
+        log = write_crash_log(self.session.home / "logs", message.error)
+        self.say(
+            f"the console cannot read any more: {one_line(str(message.error))} ({log})", "error"
+        )
+
+    def status_facts(self) -> StatusFacts:
+        """Return what the first row shows now."""
+        return StatusFacts(
+            self.snapshot, self.clock.now_at(), self._poller.poll_s, self._lag_ms, self.is_starting
+        )
+
+    def is_stale(self, now_at: int) -> bool:
+        """Return whether what the store held is older than three polls."""
+        store = None if self.snapshot is None else self.snapshot.store
+        return (
+            store is not None and now_at - store.read_at > FRESH_POLLS * 1000 * self._poller.poll_s
+        )
+
+    def look_at(self, watch: Watch) -> None:
+        """Have this read beside the rest from now on."""
+        self._watch = watch
+        self._shown_watch = None
+        self._poller.watch(replace(watch, trading=replace(watch.trading, account=self.account)))
+
+    def is_watching(self, watch: Watch) -> bool:
+        """Return whether the snapshot was taken for this."""
+        return self._shown_watch == watch
+
+    def say(self, text: str, level: str = "info") -> None:
+        """Show a sentence on the prompt's row."""
+        frame = self.frame
+        if frame is not None and frame.is_ready:
+            frame.query_one(PromptLine).say(clipped(text, max(20, self.size.width - 2)), level)
+
+    async def ask(self, name: str, arguments: dict[str, Any]) -> int:
+        """Insert a command for the conductor and return its number.
+
+        Raises
+        ------
+        StoreError : the store cannot be written.
+        UsageError : this console only looks.
+        """
+        self._check_may_act()
+        return await self._poller.ask(name, arguments)
+
+    async def tell(self, event: Event) -> str:
+        """Record an event; return why it could not be, empty when it was."""
+        if not await asyncio.to_thread(self.session.has_database):
+            return ""
+        try:
+            await self._poller.tell(event)
+        except PaddockError as exc:
+            return str(exc)
+        return ""
+
+    async def acknowledge(self, key: str) -> bool:
+        """Remember that an alert was seen; False when it is over or was seen before.
+
+        Raises
+        ------
+        StoreError : the store cannot be written.
+        UsageError : this console only looks.
+        """
+        self._check_may_act()
+        return await self._poller.acknowledge(key)
+
+    async def send(self, name: str, arguments: dict[str, Any]) -> None:
+        """Insert a command, say so, and say its outcome when it is there."""
+        try:
+            number = await self.ask(name, arguments)
+        except PaddockError as exc:
+            self.say(f"{name} was not asked for: {exc}", "error")
+            return
+        self._outcomes.expect(number)
+        self.say(f"asked for {name} (request {number}); its outcome is told here and on screen 1")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Return whether an action is bound: what changes something is not where one only looks."""
+        return not (self.read_only and acts(action, Place.EVERYWHERE))
+
+    def _check_may_act(self) -> None:
+        if self.read_only:
+            raise UsageError(f"this console only looks: {self.read_only}")
+
+    def look_now(self) -> None:
+        """Take a snapshot without waiting for the next one."""
+        self._poller.poke()
+
+    def run_typed(self, text: str, place: Place) -> None:
+        """Do what was typed after `:`."""
+        word, _, argument = text.strip().partition(" ")
+        if not word:
+            return
+        entry = find_by_word(word, place)
+        if entry is None:
+            self.say(f"unknown command {word!r}: ? lists what there is", "warn")
+        elif entry.id == "open":
+            self.open_strategy(argument.strip())
+        elif entry.id == "go.events" and argument.strip():
+            self.action_go_events()
+            self.call_later(self._filter_shown, argument)
+        elif entry.id == "filter" and argument.strip() and self.frame is not None:
+            self.frame.filter_typed(argument)
+        else:
+            self.run_entry(entry)
+
+    def _filter_shown(self, text: str) -> None:
+        if self.frame is not None:
+            self.frame.filter_typed(text)
+
+    def run_entry(self, entry: Entry) -> None:
+        """Do what an entry of the table says."""
+        owner: Any = self
+        if entry.place is not Place.EVERYWHERE and self.frame is not None:
+            owner = self.frame
+        if self.read_only and is_acting(entry):
+            self.say(f"{entry.title}: this console only looks: {self.read_only}", "warn")
+            return
+        method = getattr(owner, f"action_{entry.action}", None)
+        if method is None:
+            self.say(f"{entry.title}: use its key, {entry.key_text}", "warn")
+            return
+        self.call_later(method)
+
+    def open_strategy(self, strategy_id: str) -> None:
+        """Show one strategy over the list."""
+        if not strategy_id:
+            self.say("name a strategy by the start of its id, as in `:strat 3f2a`", "warn")
+            return
+        # Late: its plots cost a third of a second to import.
+        from console.screens.strategy import StrategyScreen
+
+        self.push_screen(StrategyScreen(strategy_id))
+
+    def open_order(self, client_id: str) -> None:
+        """Show one order's history, in place of the one that is shown."""
+        if isinstance(self.screen, OrderScreen):
+            self.pop_screen()
+        self.push_screen(OrderScreen(client_id))
+
+    def open_object(self, screen: str, name: str) -> None:
+        """Show what an alert is about: a strategy, an order, or a screen of an account."""
+        if screen == "strategy":
+            self.open_strategy(name)
+        elif screen == "order":
+            self.open_order(name)
+        else:
+            if name in self.session.accounts:
+                self.account = name
+            self.go(screen)
+
+    def copy_id(self, strategy_id: str | None) -> None:
+        """Copy an id to the terminal's clipboard."""
+        if strategy_id:
+            self.copy_to_clipboard(strategy_id)
+            self.say(f"copied {strategy_id}")
+
+    # Actions of the table, in its order.
+
+    def action_halt(self) -> None:
+        """Halt at once: the latches first, synchronously; cancelling and the record follow."""
+        facts = halt_all(self.session, operator())
+        if self.snapshot is not None:
+            latches = {item.account: item.outcome.reading for item in facts.accounts}
+            shown = latches.get(self.snapshot.account, self.snapshot.latch)
+            self.snapshot = replace(self.snapshot, latch=shown, latches=latches)
+        top = next((s for s in self.screen_stack if isinstance(s, HaltScreen)), None)
+        if top is None:
+            self.push_screen(HaltScreen(facts))
+        else:
+            top.renew(facts)
+        self._refresh(everything=False)
+        self.kill.follow_halt(facts)
+
+    def action_help(self) -> None:
+        """Show every key."""
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen(self.place, self.snapshot))
+
+    def action_command(self) -> None:
+        """Type a command."""
+        if isinstance(self.screen, FrameScreen):
+            self.screen.action_command()
+
+    def action_account_next(self) -> None:
+        """Show the next account."""
+        names = self.session.accounts
+        if len(names) == 1:
+            self.say(f"{names[0]} is the only account: [trading] live_exchange names no other")
+            return
+        place = names.index(self.account) if self.account in names else -1
+        self.account = names[(place + 1) % len(names)]
+        self.look_at(self._watch)
+        self.say(f"account {self.account}")
+
+    def action_palette(self) -> None:
+        """Open the palette."""
+        self.action_command_palette()
+
+    async def action_back(self) -> None:
+        """Close a prompt, else go back one crumb, else to the overview."""
+        screen = self.screen
+        if isinstance(screen, FrameScreen) and screen.go_back():
+            return
+        if len(self.screen_stack) > 1:
+            self.pop_screen()
+        elif self.current_mode != "overview":
+            self.switch_mode("overview")
+
+    async def action_leave(self) -> None:
+        """Go back, or ask to quit at the root."""
+        if len(self.screen_stack) > 1 or self.current_mode != "overview":
+            await self.action_back()
+        else:
+            self.action_quit_ask()
+
+    @work
+    async def action_quit_ask(self) -> None:
+        """Ask whether to quit; the runtime is not touched."""
+        if isinstance(self.screen, ConfirmScreen):
+            return
+        alive = self.snapshot is not None and self.snapshot.runtime.is_alive
+        goes_on = (
+            "The runtime keeps running, and so does its cycle."
+            if alive or self.is_starting
+            else ("No runtime runs.")
+        )
+        stop = "`paddock down` stops it." if alive or self.is_starting else ""
+        acts = "▲ The kill switch is at work; it goes on without the console."
+        lines = [line for line in (goes_on, stop, acts if self.kill.runs.is_moving else "") if line]
+        if await self.push_screen_wait(ConfirmScreen("Quit the console?", lines, "Quit")):
+            self.exit(0)
+
+    def action_runtime_start(self) -> None:
+        """Start the runtime."""
+        if self.is_allowed("runtime.start"):
+            self._start_runtime()
+
+    @work
+    async def action_runtime_stop(self) -> None:
+        """Stop the runtime, after a yes."""
+        await self._requests.stop_runtime()
+
+    def action_theme_next(self) -> None:
+        """Change the colours."""
+        names = [theme.name for theme in THEMES]
+        place = names.index(self.theme) if self.theme in names else -1
+        self.theme = names[(place + 1) % len(names)]
+        self.say(f"theme {self.theme}")
+
+    def action_poll_faster(self) -> None:
+        """Look twice as often."""
+        self._set_poll(self._poller.poll_s / 2)
+
+    def action_poll_slower(self) -> None:
+        """Look half as often."""
+        self._set_poll(self._poller.poll_s * 2)
+
+    def action_paper_arm(self) -> None:
+        """Arm the paper account, after its name is typed."""
+        if self.is_allowed("paper.arm"):
+            self.account = PAPER
+            self.look_at(self._watch)
+            self.kill.arm()
+
+    @work
+    async def action_cycle_start(self) -> None:
+        """Ask for a cycle, after a yes to what will run."""
+        await self._requests.start_cycle()
+
+    @work
+    async def action_cycle_pause(self) -> None:
+        """Pause the running cycle, or resume the paused one, after a yes."""
+        await self._requests.pause_or_resume_cycle()
+
+    @work
+    async def action_cycle_cancel(self) -> None:
+        """Cancel the running cycle, after a yes."""
+        await self._requests.cancel_cycle()
+
+    @work
+    async def _start_runtime(self) -> None:
+        self.say("starting the runtime…")
+        try:
+            await asyncio.to_thread(self._starter.start)
+        except PaddockError as exc:
+            self.say(str(exc), "error")
+        self._refresh(everything=True)
+
+    def is_allowed(self, entry_id: str) -> bool:
+        """Return whether an entry can be used now; say why when it cannot."""
+        reason = why_disabled(entry_id, self.snapshot)
+        if reason:
+            title = next(entry.title for entry in ENTRIES if entry.id == entry_id)
+            self.say(f"{title}: {reason}", "warn")
+            if self._refusal != (entry_id, reason):
+                self._refusal = (entry_id, reason)
+                self.run_worker(self.record(entry_id, "refused", f"{title}: {reason}"))
+        return not reason
+
+    async def record(self, name: str, result: str, words: str) -> None:
+        """Record what an operator wanted and did not get, or did not want after all."""
+        # Late: the store's libraries are not needed to draw the first picture.
+        from engine.store.events import Event
+
+        before = "" if self.snapshot is None else str(self.snapshot.latch.state)
+        fields = {"who": operator(), "what": name, "before": before, "result": result}
+        told = f"{result} to {operator()}: {words}"
+        await self.tell(
+            Event(self.clock.now_at(), "info", f"operator.{result}", told, "", fields=fields)
+        )
+
+    def apply_poll(self, poll_s: float) -> None:
+        """Look every `poll_s` seconds from now on."""
+        self._poller.poll_s = min(MAX_POLL_S, max(MIN_POLL_S, poll_s))
+        self._poller.poke()
+
+    def _set_poll(self, poll_s: float) -> None:
+        self.apply_poll(poll_s)
+        self.say(f"looking every {self._poller.poll_s:g} s")
+
+    def _beat(self) -> None:
+        now_s = self.clock.monotonic_s()
+        self._lag_ms = max(0.0, (now_s - self._due_s) * 1000)
+        self._due_s = now_s + _BEAT_S
+        self._refresh(everything=self.is_stale(self.clock.now_at()))
+
+    def refresh_shown(self) -> None:
+        """Bring the visible screen up to date with what is known."""
+        self._refresh(everything=True)
+
+    def _refresh(self, *, everything: bool) -> None:
+        frame = self.frame
+        if frame is None:
+            return
+        with self.batch_update():
+            if everything:
+                frame.refresh_all()
+            else:
+                frame.refresh_frame()
+
+    def _from_thread(self, message: Message) -> None:
+        if self.is_running:
+            self.post_message(message)
+
+    def _terminated(self) -> None:
+        # Leaving the loop restores the terminal; dying in the handler would not.
+        self.exit(return_code=128 + signal.SIGTERM)
+
+
+def threading_is_main() -> bool:
+    """Return whether this is the main thread, the only one that may handle signals."""
+    import threading
+
+    return threading.current_thread() is threading.main_thread()
+
+
+def run_console(session: Session, *, starts_runtime: bool = True, read_only: bool = False) -> int:
+    """Run the console until it is quit and return its exit code.
+
+    A second console on a home only looks, as one does that was asked to.
+    """
+    os.environ.setdefault("TEXTUAL_FPS", "60")
+    lock = OperatorLock(session.home)
+    why = "--read-only" if read_only else lock.take(operator(), session.clock.now_at())
+    app = PaddockApp(
+        session, starts_runtime=starts_runtime, owns_process=True, read_only=why, offers_start=True
+    )
+    try:
+        app.run()
+    finally:
+        lock.release()
+    if app.return_code and app.return_code > 128:
+        print("paddock: terminated; the runtime keeps running", file=sys.stderr)
+    return int(app.return_code or 0)

@@ -1,0 +1,288 @@
+"""Read the pages of runs, learners and deployments; never writes."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from typing import TYPE_CHECKING, Any
+
+from console.event_pages import EventPages
+from console.pages import (
+    LearnersView,
+    Lesson,
+    PagesView,
+    PagesWatch,
+    Parent,
+    RunRow,
+    RunsQuery,
+    RunsView,
+    Weighed,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine.evolve.learned_state import LearnedState
+    from engine.store.database import Store
+    from engine.store.deployments import DeploymentRow
+
+METRICS = (
+    "fitness",
+    "sharpe",
+    "total_return",
+    "max_drawdown",
+    "n_trades",
+    "win_rate",
+    "profit_factor",
+    "exposure",
+)
+N_LESSONS = 40
+N_POOL = 200
+N_WEIGHED = 40
+N_INSIGHTS = 60
+_COUNT_EVERY_MS = 10_000
+
+
+class PagesFeed:
+    """Build pages; what never changes is read once.
+
+    Parameters
+    ----------
+    rows_max : most rows of a table
+    """
+
+    def __init__(self, rows_max: int) -> None:
+        self._rows_max = rows_max
+        self._events = EventPages()
+        self._runs: RunsView | None = None
+        self._runs_fact: object = None
+        self._n_failed: int | None = None
+        self._counted_at: int | None = None
+        self._lessons: dict[str, Lesson] = {}
+        self._learners: LearnersView | None = None
+        self._learners_fact: object = None
+
+    async def view(self, store: Store, watch: PagesWatch, now_at: int) -> PagesView:
+        """Return the pages that are watched."""
+        return PagesView(
+            events=None if watch.events is None else await self._events.view(store, watch.events),
+            runs=None if watch.runs is None else await self._run_page(store, watch.runs, now_at),
+            learners=await self._lesson_page(store) if watch.learners else None,
+            deployed=await _deployed(store, self._rows_max) if watch.deployments else None,
+            versions=await _versions(store) if watch.deployments else (),
+        )
+
+    async def _run_page(self, store: Store, query: RunsQuery, now_at: int) -> RunsView:
+        newest = await _newest_run(store)
+        if self._counted_at is None or now_at - self._counted_at >= _COUNT_EVERY_MS:
+            self._n_failed = await _count_failed(store)
+            self._counted_at = now_at
+        fact = (query, newest, self._n_failed)
+        view = self._runs
+        if view is None or fact != self._runs_fact:
+            view = RunsView(query, await _runs(store, query), self._n_failed)
+            self._runs, self._runs_fact = view, fact
+        return view
+
+    async def _lesson_page(self, store: Store) -> LearnersView:
+        heads = await _lesson_heads(store)
+        found = await _newest_insights(store)
+        fact = (tuple(head[0] for head in heads), found[0].id if found else None)
+        if self._learners is None or fact != self._learners_fact:
+            self._learners = await self._lessons_of(store, heads, found)
+            self._learners_fact = fact
+        return self._learners
+
+    async def _lessons_of(
+        self, store: Store, heads: list[tuple[str, int | None, int]], found: tuple[Any, ...]
+    ) -> LearnersView:
+        from engine.errors import PaddockError
+
+        newest: LearnedState | None = None
+        problem = ""
+        lessons: list[Lesson] = []
+        for place, (state_hash, cycle_id, created_at) in enumerate(heads):
+            is_newest = place == len(heads) - 1
+            if state_hash not in self._lessons or is_newest:
+                try:
+                    newest = await _state(store, state_hash)
+                except PaddockError as exc:
+                    problem = str(exc)
+                    continue
+                lesson = _lesson(newest, state_hash, cycle_id, created_at)
+                self._lessons[state_hash] = lesson
+            lessons.append(self._lessons[state_hash])
+        if newest is None:
+            return LearnersView(tuple(lessons), insights=found, problem=problem)
+        return LearnersView(
+            lessons=tuple(lessons),
+            pool=tuple(
+                Parent(
+                    member.strategy_id,
+                    member.fitness,
+                    member.standing,
+                    member.generation,
+                    member.cycle,
+                    member.niche,
+                )
+                for member in newest.population[:N_POOL]
+            ),
+            patterns=_weighed(newest.patterns),
+            arms=_weighed(newest.arms),
+            options=tuple(
+                Weighed(name, weight, math.nan)
+                for name, weight in sorted(
+                    newest.priors.items(), key=lambda item: (-abs(math.log(item[1])), item[0])
+                )[:N_WEIGHED]
+            ),
+            insights=found,
+            problem=problem,
+        )
+
+
+def _weighed(statistics_of: Any) -> tuple[Weighed, ...]:
+    rows = [Weighed(name, s.mean, s.weight) for name, s in statistics_of.items()]
+    return tuple(sorted(rows, key=lambda row: (-row.value, row.name))[:N_WEIGHED])
+
+
+def _lesson(state: LearnedState, state_hash: str, cycle_id: int | None, created_at: int) -> Lesson:
+    fitness = [m.fitness for m in state.population if math.isfinite(m.fitness)]
+    return Lesson(
+        hash=state_hash,
+        cycle_id=cycle_id,
+        created_at=created_at,
+        n_population=len(state.population),
+        best=max(fitness, default=math.nan),
+        median=statistics.median(fitness) if fitness else math.nan,
+        n_patterns=len(state.patterns),
+        n_outcomes=state.n_outcomes,
+        n_backtests=state.n_backtests,
+    )
+
+
+async def _state(store: Store, state_hash: str) -> LearnedState:
+    from engine.evolve.learned_state import LearnedState
+    from engine.store.states import load_state
+
+    return LearnedState.from_json((await load_state(store, state_hash)).payload)
+
+
+async def _lesson_heads(store: Store) -> list[tuple[str, int | None, int]]:
+    """Return (hash, cycle, UTC ms) of the last lessons that hold something, oldest first."""
+    from sqlalchemy import select
+
+    from engine.store.tables import learned_states as states
+
+    statement = (
+        select(states.c.hash, states.c.cycle_id, states.c.created_at)
+        .where(states.c.cycle_id.is_not(None))
+        .order_by(states.c.cycle_id.desc(), states.c.created_at.desc())
+        .limit(N_LESSONS)
+    )
+    async with store.read() as connection:
+        rows = (await connection.execute(statement)).all()
+    return [(str(row[0]), row[1], int(row[2])) for row in rows][::-1]
+
+
+async def _newest_insights(store: Store) -> tuple[Any, ...]:
+    from engine.store.insights import insights
+
+    found = await insights(store, limit=N_INSIGHTS)
+    newest = found[0].cycle_id if found else None
+    return tuple(row for row in found if row.cycle_id == newest)
+
+
+async def _deployed(store: Store, limit: int) -> tuple[Any, ...]:
+    from engine.store.strategies import leaderboard
+
+    rows, _ = await leaderboard(store, statuses=("live", "paper", "paused"), limit=limit)
+    return tuple(rows)
+
+
+async def _versions(store: Store) -> tuple[DeploymentRow, ...]:
+    from engine.store.deployments import newest_deployments
+
+    return tuple(await newest_deployments(store))
+
+
+async def _newest_run(store: Store) -> int:
+    from sqlalchemy import func, select
+
+    from engine.store.tables import evaluations
+
+    async with store.read() as connection:
+        found = (await connection.execute(select(func.max(evaluations.c.id)))).scalar_one()
+    return 0 if found is None else int(found)
+
+
+async def _count_failed(store: Store) -> int:
+    from sqlalchemy import func, select
+
+    from engine.store.tables import evaluations
+
+    statement = select(func.count()).select_from(evaluations)
+    async with store.read() as connection:
+        found = await connection.execute(statement.where(evaluations.c.status == "failed"))
+        return int(found.scalar_one())
+
+
+async def _runs(store: Store, query: RunsQuery) -> tuple[RunRow, ...]:
+    from sqlalchemy import or_, select
+
+    from engine.store.tables import contexts, cycles, evaluations
+
+    head = (
+        evaluations.c.id,
+        evaluations.c.strategy_id,
+        contexts.c.exchange,
+        contexts.c.symbol,
+        contexts.c.timeframe,
+        contexts.c.segment,
+        contexts.c.window_start_at,
+        contexts.c.window_end_at,
+        evaluations.c.cycle_id,
+        cycles.c.seed,
+        contexts.c.series_hash,
+        contexts.c.engine_version,
+        evaluations.c.status,
+        evaluations.c.error,
+        evaluations.c.created_at,
+    )
+    statement: Any = (
+        select(*head, *(evaluations.c[name] for name in METRICS))
+        .join(contexts, contexts.c.id == evaluations.c.context_id)
+        .join(cycles, cycles.c.id == evaluations.c.cycle_id)
+        .order_by(evaluations.c.id.desc())
+        .limit(query.limit)
+    )
+    if query.failed_only:
+        statement = statement.where(evaluations.c.status == "failed")
+    for word in query.text.split():
+        ways = [
+            evaluations.c.strategy_id.startswith(word.lower(), autoescape=True),
+            contexts.c.symbol.icontains(word, autoescape=True),
+            contexts.c.segment == word.lower(),
+        ]
+        if word.isdecimal() and len(word) < 10:
+            ways.append(evaluations.c.cycle_id == int(word))
+        statement = statement.where(or_(*ways))
+    async with store.read() as connection:
+        rows = (await connection.execute(statement)).all()
+    n = len(head)
+    names = [column.name for column in head]
+    return tuple(
+        RunRow(
+            **_head(tuple(row)[:n], names),
+            metrics={
+                name: math.nan if value is None else float(value)
+                for name, value in zip(METRICS, tuple(row)[n:], strict=True)
+            },
+        )
+        for row in rows
+    )
+
+
+def _head(values: tuple[Any, ...], names: Sequence[str]) -> dict[str, Any]:
+    # The error is the only column of these that may be NULL.
+    found = dict(zip(names, values, strict=True))
+    return {**found, "error": found["error"] or ""}

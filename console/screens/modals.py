@@ -1,0 +1,133 @@
+"""What lies over a screen: a question, the page of keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Button, Static
+
+from console.availability import why_disabled
+from console.bindings import Place, entries_of
+from console.snapshot import Snapshot
+
+
+class ConfirmScreen(ModalScreen[bool]):
+    """Ask for a yes; Cancel has the focus, so that enter never confirms by habit.
+
+    Parameters
+    ----------
+    title : what will be done
+    lines : its effects, one a line
+    verb : the word on the button that does it
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "answer(True)", "yes", show=False),
+        Binding("n,escape,q", "answer(False)", "no", show=False),
+        Binding("left,right,h,l", "other", "other button", show=False),
+    ]
+    DEFAULT_CSS = """
+    ConfirmScreen { align: center middle; background: $background 60%; }
+    ConfirmScreen > Vertical {
+        width: 74; max-width: 96%; height: auto; border: heavy $primary;
+        background: $surface; padding: 1 2;
+        border-title-style: bold;
+    }
+    ConfirmScreen Static { height: auto; }
+    ConfirmScreen Horizontal { height: 3; margin-top: 1; align-horizontal: right; }
+    ConfirmScreen Button { margin-left: 2; min-width: 16; }
+    """
+
+    def __init__(self, title: str, lines: Sequence[str], verb: str) -> None:
+        super().__init__()
+        self._title = title
+        self._lines = tuple(lines)
+        self._verb = verb
+
+    def compose(self) -> ComposeResult:
+        """Yield the question and both answers."""
+        with Vertical() as box:
+            box.border_title = self._title
+            yield Static("\n".join(self._lines), markup=False)
+            with Horizontal():
+                yield Button("Cancel (n)", id="cancel")
+                yield Button(f"{self._verb} (y)", id="ok", variant="primary")
+
+    def on_mount(self) -> None:
+        """Focus the answer that changes nothing."""
+        self.query_one("#cancel", Button).focus()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Answer."""
+        event.stop()
+        self.dismiss(event.button.id == "ok")
+
+    def action_answer(self, answer: bool) -> None:
+        """Answer by key."""
+        self.dismiss(answer)
+
+    def action_other(self) -> None:
+        """Move to the other button."""
+        self.focus_next()
+
+
+class HelpScreen(ModalScreen[None]):
+    """Every key of a place, with the reason for those that cannot be used now."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,question_mark,enter", "close", "close", show=False)
+    ]
+    DEFAULT_CSS = """
+    HelpScreen { align: center middle; background: $background 60%; }
+    HelpScreen > VerticalScroll {
+        width: 104; max-width: 96%; height: auto; max-height: 90%; border: heavy $primary;
+        background: $surface; padding: 1 2; border-title-style: bold;
+    }
+    HelpScreen Static { height: auto; }
+    """
+
+    def __init__(self, place: Place, snapshot: Snapshot | None) -> None:
+        super().__init__()
+        self._place = place
+        self._snapshot = snapshot
+
+    def compose(self) -> ComposeResult:
+        """Yield the page."""
+        with VerticalScroll() as box:
+            box.border_title = "Keys"
+            box.border_subtitle = "esc closes"
+            yield Static(help_content(self._place, self._snapshot), markup=False)
+
+    def action_close(self) -> None:
+        """Go back."""
+        self.dismiss(None)
+
+
+def help_content(place: Place, snapshot: Snapshot | None) -> Content:
+    """Return the keys of a place, then those that work everywhere."""
+    lines: list[Content] = []
+    for group in dict.fromkeys((place, Place.EVERYWHERE)):
+        lines.append(Content.styled(str(group).capitalize(), "bold"))
+        for entry in entries_of(group):
+            reason = why_disabled(entry.id, snapshot)
+            typed = (
+                f"  :{entry.words[0]}{f' {entry.takes}' if entry.takes else ''}"
+                if entry.words
+                else ""
+            )
+            lines.append(
+                Content.assemble(
+                    (f"  {entry.key_text or '–':<15}", "bold $primary" if not reason else "$muted"),
+                    (f"{entry.title:<34}", "" if not reason else "$muted"),
+                    (typed, "$muted"),
+                    (f"  not now: {reason}" if reason else "", "$warning"),
+                )
+            )
+        lines.append(Content(""))
+    return Content("\n").join(lines)

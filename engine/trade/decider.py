@@ -1,0 +1,258 @@
+"""Decisions at the newest closed bar: the backtest's own, worked out for that bar alone.
+
+Indicators that look through a window are computed over the newest bars only, those that remember
+everything over the whole history; both give the very bits that the backtest's columns have there.
+Truth columns and operands are shared by all strategies of the series.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from engine.errors import DataError, StrategyError
+from engine.strategy.columns import (
+    Columns,
+    SeriesOperandValue,
+    compute_columns,
+    required_operands,
+)
+from engine.strategy.decisions import VOLATILITY_BARS, ConditionBank
+from engine.strategy.genome import Condition, Genome, IndicatorOperand
+from engine.strategy.indicators import warmup_bars
+from engine.trade.decision import ClosedBar, Decision
+from engine.types import Bars, FloatArray, IntArray, timeframe_ms
+
+WINDOWED = frozenset(
+    {
+        "sma",
+        "bollinger",
+        "stochastic",
+        "aroon",
+        "mfi",
+        "cci",
+        "donchian",
+        "roc",
+        "williams_r",
+        "volume_ratio",
+        "volume_sma",
+    }
+)
+"""Indicators whose value depends on the bars of its window and on nothing before."""
+
+_SPARE_BARS = 4
+_GROWTH = 1024
+
+
+def history_start_at(bar_at: int, history_bars: int, bar_ms: int) -> int:
+    """Return where the history begins that a bar is decided from, UTC ms.
+
+    The beginning stands still for `history_bars` bars and then moves on by as many, so that the
+    history is one to two times as long, and a restart finds the same one: what remembers everything
+    (an exponential average) depends on where it began.
+    """
+    block_ms = history_bars * bar_ms
+    return (bar_at // block_ms - 1) * block_ms
+
+
+class Decider:
+    """Decide for the strategies of one symbol and timeframe; a `DecisionSource`.
+
+    Parameters
+    ----------
+    timeframe : of the bars and of every strategy
+    history : closed bars, oldest first; more are taken one by one
+    genomes : by strategy id
+    history_bars : keep one to two times so many, see `history_start_at`; None keeps all, so that
+        decisions are those of a backtest from the first bar of `history`
+
+    Raises
+    ------
+    StrategyError : a strategy is for another timeframe.
+    """
+
+    def __init__(
+        self,
+        timeframe: str,
+        history: Bars,
+        genomes: Mapping[str, Genome],
+        history_bars: int | None = None,
+    ) -> None:
+        self.timeframe = timeframe
+        self._bar_ms = timeframe_ms(timeframe)
+        self._history_bars = history_bars
+        self._series = _GrowingBars(history)
+        self._forget()
+        self._genomes: dict[str, Genome] = {}
+        self._whole: list[SeriesOperandValue] = []
+        self._windowed: list[SeriesOperandValue] = []
+        self._tail_bars = 0
+        self._newest: dict[str, Decision] = {}
+        self.trade_for(genomes)
+
+    @property
+    def bars(self) -> Bars:
+        """Return the bars that decisions come from, as views that the next bar may replace."""
+        return self._series.bars
+
+    def trade_for(self, genomes: Mapping[str, Genome]) -> None:
+        """Decide for these strategies from now on.
+
+        Raises
+        ------
+        StrategyError : one is for another timeframe; nothing has changed then.
+        """
+        for name, genome in genomes.items():
+            if genome.timeframe != self.timeframe:
+                raise StrategyError(
+                    f"strategy {name[:12]} is for {genome.timeframe} bars, these are "
+                    f"{self.timeframe}",
+                    strategy=name,
+                )
+        self._genomes = dict(genomes)
+        operands = required_operands(self._genomes.values())
+        self._windowed = [operand for operand in operands if _is_windowed(operand)]
+        self._whole = [operand for operand in operands if not _is_windowed(operand)]
+        self._tail_bars = _tail_bars(self._genomes.values())
+        self._newest = {}
+
+    async def decide(self, bar: ClosedBar) -> Mapping[str, Decision]:
+        """Take the bar that closed and return each strategy's decision, by id.
+
+        Raises
+        ------
+        DataError : the bar is older than the newest one known.
+        """
+        return self.take(bar)
+
+    def take(self, bar: ClosedBar) -> Mapping[str, Decision]:
+        """Do what `decide` does, at once; the newest bar may be told again."""
+        newest_at = self._series.newest_at
+        if newest_at is not None and bar.at < newest_at:
+            raise DataError(
+                f"bar {bar.at} came after bar {newest_at}: decisions need bars in order",
+                bar_at=bar.at,
+            )
+        if newest_at != bar.at:
+            self._series.add(bar)
+            self._forget()
+        return self.newest()
+
+    def newest(self) -> Mapping[str, Decision]:
+        """Return each strategy's decision at the newest bar; empty without bars."""
+        newest_at = self._series.newest_at
+        if newest_at is None:
+            return {}
+        held = next(iter(self._newest.values()), None)
+        if held is None or held.bar_at != newest_at:
+            self._newest = self._decisions(newest_at)
+        return self._newest
+
+    def _decisions(self, bar_at: int) -> dict[str, Decision]:
+        if not self._genomes:
+            return {}
+        tail, columns = self._columns()
+        bank = ConditionBank(tail, self.timeframe, columns)
+        last = len(tail) - 1
+        word, bit = last >> 6, np.uint64(last & 63)
+        found: dict[str, Decision] = {}
+        for name, genome in self._genomes.items():
+            wanted = bank.decisions(genome)
+            held = [
+                bool((column[word] >> bit) & np.uint64(1))
+                for column in (
+                    wanted.long_entry,
+                    wanted.short_entry,
+                    wanted.long_exit,
+                    wanted.short_exit,
+                )
+            ]
+            found[name] = Decision(
+                bar_at=bar_at,
+                side=int(held[0]) - int(held[1]),
+                leaves_long=held[2],
+                leaves_short=held[3],
+                size_frac=float(wanted.size_frac[last]) if wanted.size_frac.shape[0] else None,
+            )
+        return found
+
+    def _columns(self) -> tuple[Bars, Columns]:
+        """Return the newest bars and every operand's column over them."""
+        bars = self._series.bars
+        n_bars = len(bars)
+        tail = bars.slice(max(0, n_bars - self._tail_bars), n_bars)
+        near = compute_columns(tail, self.timeframe, self._windowed)
+        far = compute_columns(bars, self.timeframe, self._whole)
+        matrix = np.concatenate((near.matrix, far.matrix[:, n_bars - len(tail) :]))
+        shift = len(self._windowed)
+        index = near.index | {key: row + shift for key, row in far.index.items()}
+        return tail, Columns(matrix, index)
+
+    def _forget(self) -> None:
+        newest_at = self._series.newest_at
+        if self._history_bars is not None and newest_at is not None:
+            self._series.drop_before(history_start_at(newest_at, self._history_bars, self._bar_ms))
+
+
+def _is_windowed(operand: SeriesOperandValue) -> bool:
+    is_own = operand.timeframe is None
+    return is_own and isinstance(operand, IndicatorOperand) and operand.name in WINDOWED
+
+
+def _tail_bars(genomes: Iterable[Genome]) -> int:
+    """Return how many of the newest bars hold everything that the newest decision reads."""
+    longest = 1
+    for genome in genomes:
+        if genome.risk.volatility_target is not None:
+            longest = max(longest, VOLATILITY_BARS + 1)
+        for condition in genome.conditions():
+            longest = max(longest, _reach(condition))
+    return longest + _SPARE_BARS
+
+
+def _reach(condition: Condition) -> int:
+    warmups = [
+        warmup_bars(operand.name, operand.params)
+        for operand in condition.operands()
+        if isinstance(operand, IndicatorOperand) and _is_windowed(operand)
+    ]
+    return max(warmups, default=0) + (condition.bars or 1) + 1
+
+
+class _GrowingBars:
+    """Bars in arrays with room at the end."""
+
+    def __init__(self, bars: Bars) -> None:
+        self._hold(bars)
+
+    @property
+    def bars(self) -> Bars:
+        part = slice(self._start, self._stop)
+        return Bars(self._timestamp[part], *(row[part] for row in self._values))
+
+    @property
+    def newest_at(self) -> int | None:
+        return int(self._timestamp[self._stop - 1]) if self._stop > self._start else None
+
+    def add(self, bar: ClosedBar) -> None:
+        if self._stop == self._timestamp.shape[0]:
+            self._hold(self.bars)
+        self._timestamp[self._stop] = bar.at
+        self._values[:, self._stop] = (bar.open, bar.high, bar.low, bar.close, bar.volume)
+        self._stop += 1
+
+    def drop_before(self, start_at: int) -> None:
+        kept = self._timestamp[self._start : self._stop]
+        self._start += int(np.searchsorted(kept, start_at))
+
+    def _hold(self, bars: Bars) -> None:
+        self._start, self._stop = 0, len(bars)
+        room = self._stop + _GROWTH
+        timestamp: IntArray = np.zeros(room, dtype=np.int64)
+        values: FloatArray = np.zeros((5, room))
+        timestamp[: self._stop] = bars.timestamp
+        columns: Sequence[FloatArray] = (bars.open, bars.high, bars.low, bars.close, bars.volume)
+        for row, column in zip(values, columns, strict=True):
+            row[: self._stop] = column
+        self._timestamp, self._values = timestamp, values

@@ -1,0 +1,162 @@
+"""What must hold of an account whatever happened to it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+
+from engine.trade.account_book import AccountBook
+from engine.trade.exchange import AccountView, Fill, VenueOrder
+from engine.trade.instrument import ZERO
+from engine.trade.journal import JOURNAL_FILE, verify_journal
+from engine.trade.journal_file import START, lines_from
+from engine.trade.orders import OrderState, Purpose
+from engine.trade.positions import EXACT, base_of, signed_base_of
+
+
+def broken_laws(
+    book: AccountBook,
+    resting: Sequence[VenueOrder],
+    venue_fills: Sequence[Fill],
+    view: AccountView,
+    folder: Path,
+    *,
+    is_perp: bool,
+    is_quiet: bool = True,
+) -> list[str]:
+    """Return in words every law that does not hold; none when all is well.
+
+    Parameters
+    ----------
+    venue_fills : every fill of the account that the venue ever made
+    folder : of the account's journal
+    is_quiet : nothing is on its way any more
+    """
+    return [
+        *_journal(book, folder),
+        *_fills(book, venue_fills),
+        *_money(book, view, is_perp=is_perp),
+        *_orders(book, resting, is_quiet=is_quiet),
+        *doubles(book),
+    ]
+
+
+def _journal(book: AccountBook, folder: Path) -> list[str]:
+    report = verify_journal(folder / JOURNAL_FILE)
+    if not report.is_whole:
+        return [f"the journal is not whole: {report.problem}"]
+    lines = (line for line, _ in lines_from(folder / JOURNAL_FILE, START))
+    again = AccountBook.of(lines, book.account, book.quote_asset)
+    found = []
+    for name in ("orders", "positions", "cash", "disowned"):
+        if getattr(again, name) != getattr(book, name):
+            found.append(f"the journal tells other {name} than the book")
+    return found
+
+
+def _fills(book: AccountBook, venue_fills: Sequence[Fill]) -> list[str]:
+    found = []
+    by_symbol: dict[str, set[str]] = {}
+    net: dict[str, Decimal] = {}
+    by_order: dict[str, Decimal] = {}
+    for fill in venue_fills:
+        by_symbol.setdefault(fill.symbol, set()).add(fill.id)
+        fee_base = fill.fee if fill.fee_asset == base_of(fill.symbol) else ZERO
+        signed = EXACT.subtract(signed_base_of(fill), fee_base)
+        net[fill.symbol] = EXACT.add(net.get(fill.symbol, ZERO), signed)
+        by_order[fill.client_id] = EXACT.add(by_order.get(fill.client_id, ZERO), fill.qty_base)
+    for symbol, ids in by_symbol.items():
+        counted = {name for name in book.fill_ids(symbol) if "/" not in name}
+        if counted != ids:
+            found.append(
+                f"{symbol}: {len(ids - counted)} fills were not counted,"
+                f" {len(counted - ids)} were invented"
+            )
+        if book.net_base(symbol) != net[symbol]:
+            found.append(f"{symbol}: fills add up to {net[symbol]}, not {book.net_base(symbol)}")
+    for client_id, filled in by_order.items():
+        order = book.orders.get(client_id)
+        if order is not None and order.filled_base != filled:
+            found.append(f"order {client_id} has {order.filled_base} of {filled} filled")
+    return found
+
+
+def _money(book: AccountBook, view: AccountView, *, is_perp: bool) -> list[str]:
+    found = []
+    assets = set(view.balances) | set(book.cash)
+    for asset in sorted(assets):
+        ours = book.cash.get(asset, ZERO) if is_perp else book.balance_of(asset)
+        theirs, slack = view.balances.get(asset, ZERO), ZERO
+        if is_perp and asset == book.quote_asset:
+            # The venue nets strategies: only the wallet without open positions is comparable, and
+            # its average entry prices are quotients.
+            costs = [p.signed_base * (p.entry_price or ZERO) for p in view.positions.values()]
+            theirs -= sum(costs, ZERO)
+            slack = sum((abs(cost) for cost in costs), ZERO) * Decimal("1e-20")
+        if abs(ours - theirs) > slack:
+            found.append(f"{asset}: {ours} here, {theirs} at the venue")
+    if is_perp:
+        for symbol in {symbol for _, symbol in book.positions} | set(view.positions):
+            held = view.positions.get(symbol)
+            theirs = held.signed_base if held is not None else ZERO
+            if theirs != book.net_base(symbol):
+                found.append(f"{symbol}: {book.net_base(symbol)} here, {theirs} at the venue")
+    return found
+
+
+def _orders(book: AccountBook, resting: Sequence[VenueOrder], *, is_quiet: bool) -> list[str]:
+    found = [f"order {order.client_id} is UNKNOWN" for order in book.unknown_orders()]
+    counts = Counter(order.client_id for order in resting)
+    found += [f"order {name} rests {n} times" for name, n in counts.items() if n > 1]
+    if not is_quiet:
+        return found
+    ours = {order.client_id for order in book.active_orders()}
+    if ours != set(counts):
+        found.append(
+            f"orders {sorted(ours - set(counts))} rest only here,"
+            f" {sorted(set(counts) - ours)} only at the venue"
+        )
+    on_way = (OrderState.INTENT, OrderState.SUBMITTED)
+    found += [
+        f"order {order.client_id} is {order.state} for ever"
+        for order in book.active_orders()
+        if order.state in on_way
+    ]
+    return found
+
+
+def doubles(book: AccountBook) -> list[str]:
+    """Return what was entered twice for one decision: a lost answer that was sent again."""
+    entered: Counter[tuple[str, str, int]] = Counter()
+    for order in book.orders.values():
+        request = order.request
+        if request.purpose is Purpose.ENTRY and order.filled_base:
+            entered[request.strategy_id, request.symbol, request.bar_at] += 1
+    return [f"{key} was entered {n} times" for key, n in entered.items() if n > 1]
+
+
+def oversized(book: AccountBook, most_base: Mapping[str, Decimal]) -> list[str]:
+    """Return positions that are larger than any one entry could make them."""
+    return [
+        f"{position.strategy_id} holds {position.signed_base} of {position.symbol}"
+        for position in book.open_positions()
+        if abs(position.signed_base) > most_base.get(position.symbol, ZERO)
+    ]
+
+
+def unprotected(book: AccountBook, dust: Collection[tuple[str, str]] = ()) -> list[str]:
+    """Return positions that no resting stop covers."""
+    covered: dict[tuple[str, str], Decimal] = {}
+    for order in book.active_orders():
+        request = order.request
+        if request.purpose is Purpose.STOP:
+            key = (request.strategy_id, request.symbol)
+            covered[key] = covered.get(key, ZERO) + (order.left_base or ZERO)
+    return [
+        f"{position.strategy_id} holds {position.signed_base} of {position.symbol} without a stop"
+        for position in book.open_positions()
+        if (key := (position.strategy_id, position.symbol)) not in dust
+        and covered.get(key, ZERO) < abs(position.signed_base)
+    ]

@@ -1,0 +1,5 @@
+// Wants infinity.
+export const meta = { name: "hostile", lookback: 20 };
+export function decide(bars, state) {
+  return { intent: Infinity }; // here
+}

@@ -1,0 +1,5 @@
+// Wants something unknown.
+export const meta = { name: "hostile", lookback: 20 };
+export function decide(bars, state) {
+  return { intent: "LONG" }; // here
+}

@@ -1,0 +1,5 @@
+// Leaves something unknown.
+export const meta = { name: "hostile", lookback: 20 };
+export function decide(bars, state) {
+  return { intent: "hold", leave: "all" }; // here
+}

@@ -1,0 +1,5 @@
+// Answers nothing.
+export const meta = { name: "hostile", lookback: 20 };
+export function decide(bars, state) {
+  return undefined; // here
+}

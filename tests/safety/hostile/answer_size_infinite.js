@@ -1,0 +1,5 @@
+// All there is, and more.
+export const meta = { name: "hostile", lookback: 20 };
+export function decide(bars, state) {
+  return { intent: "long", stop: 0.02, size: Infinity }; // here
+}

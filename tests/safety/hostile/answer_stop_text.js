@@ -1,0 +1,5 @@
+// A stop written as text.
+export const meta = { name: "hostile", lookback: 20 };
+export function decide(bars, state) {
+  return { intent: "long", stop: "0.02" }; // here
+}

@@ -1,0 +1,6 @@
+// Throws dice.
+export const meta = { name: "hostile", lookback: 20 };
+export function decide(bars, state) {
+  const got = Math.random() > 0; // here
+  return { intent: got ? "long" : "hold", stop: 0.02, state };
+}

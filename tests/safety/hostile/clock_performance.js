@@ -1,0 +1,6 @@
+// Measures time.
+export const meta = { name: "hostile", lookback: 20 };
+export function decide(bars, state) {
+  const got = performance.now() > 0; // here
+  return { intent: got ? "long" : "hold", stop: 0.02, state };
+}

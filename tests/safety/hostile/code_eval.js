@@ -1,0 +1,6 @@
+// Makes code from text.
+export const meta = { name: "hostile", lookback: 20 };
+export function decide(bars, state) {
+  const got = eval("1 + 1") === 2; // here
+  return { intent: got ? "long" : "hold", stop: 0.02, state };
+}

@@ -1,0 +1,6 @@
+// Exports something else.
+export const meta = { name: "hostile", lookback: 20 };
+export function decide() {
+  return { intent: "hold" };
+}
+export default { fetch() {} }; // here

@@ -1,0 +1,6 @@
+// Loads code.
+export const meta = { name: "hostile", lookback: 20 };
+export function decide(bars, state) {
+  const got = import("node:fs"); // here
+  return { intent: got ? "long" : "hold", stop: 0.02, state };
+}

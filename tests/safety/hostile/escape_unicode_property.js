@@ -1,0 +1,6 @@
+// Writes constructor with an escape.
+export const meta = { name: "hostile", lookback: 20 };
+export function decide(bars, state) {
+  const got = [].\u0063onstructor; // here
+  return { intent: got ? "long" : "hold", stop: 0.02, state };
+}

@@ -1,0 +1,5 @@
+// Is not JavaScript.
+export const meta = { name: "hostile", lookback: 20 };
+export function decide(bars, state) {
+  return { intent: "hold" ; // here
+}

@@ -1,0 +1,6 @@
+// Does something again and again.
+export const meta = { name: "hostile", lookback: 20 };
+export function decide(bars, state) {
+  const got = setInterval(() => 0, 1); // here
+  return { intent: got ? "long" : "hold", stop: 0.02, state };
+}
