@@ -226,12 +226,18 @@ class Order:
         )
 
     def filled(self, qty_base: Decimal, price: Decimal, now_at: int) -> Order:
-        """Return the order with one more fill counted, whatever its state; the state stays."""
+        """Return the order with one more fill counted, whatever its state; the state stays.
+
+        Notes
+        -----
+        News of a fill may come after the news of the end that followed it. The last change stays
+        the last one: how long an ended order still counts as exposure is reckoned from there.
+        """
         return replace(
             self,
             filled_base=self.filled_base + qty_base,
             filled_quote=self.filled_quote + qty_base * price,
-            updated_at=now_at,
+            updated_at=max(self.updated_at, now_at),
         )
 
 

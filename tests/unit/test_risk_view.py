@@ -139,6 +139,15 @@ def test_an_order_that_ended_counts_until_no_fill_can_be_late(end: OrderState) -
     assert not left(seen(book, NOW_AT + LATE_FILL_MS + 1))
 
 
+def test_news_of_an_earlier_fill_does_not_make_the_end_any_older() -> None:
+    book = funded()
+    request = ordered(book, entry_of(500), S.SUBMITTED)
+    ended_at = NOW_AT + 10 * LATE_FILL_MS
+    book.apply(OrderRecord(request.client_id, S.CANCELED), ended_at)
+    filled(book, request, "1", at=NOW_AT)
+    assert left(seen(book, ended_at)) == [("BTC/USDT", Side.BUY, Decimal(4), None)]
+
+
 def test_an_order_said_to_be_filled_counts_until_its_fills_are_told() -> None:
     book = funded()
     request = ordered(book, entry_of(500), S.SUBMITTED, S.FILLED)
