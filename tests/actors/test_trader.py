@@ -73,7 +73,7 @@ async def test_promoted_strategies_trade_bar_after_bar(house_of: Any) -> None:
     await house.until(lambda: not house.trader._assembly.errands, "all was told")
     rows = await recent_orders(house.store, "paper")
     assert {Purpose.ENTRY, Purpose.STOP, Purpose.TARGET} <= {o.request.purpose for o in rows}
-    assert len(await recent_fills(house.store, "paper")) >= 4
+    await house.until_stored(lambda: recent_fills(house.store, "paper"), 4, "fills")
     row = await house.account()
     assert (row.latch_state, row.reconcile_state, row.market_label) == ("ACTIVE", "clean", "LIVE")
     assert row.lease_age_s is not None

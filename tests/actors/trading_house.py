@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -253,7 +253,7 @@ class TradingHouse:
                 await asyncio.sleep(0.01)
         return row
 
-    async def until(self, is_so: Callable[[], Any], what: str, timeout_s: float = 20.0) -> None:
+    async def until(self, is_so: Callable[[], Any], what: str, timeout_s: float = 60.0) -> None:
         """Wait until something is so."""
         try:
             async with asyncio.timeout(timeout_s):
@@ -262,6 +262,17 @@ class TradingHouse:
                     await asyncio.sleep(LOOK_S)
         except TimeoutError:
             raise AssertionError(f"in {timeout_s:g} s never: {what}") from None
+
+    async def until_stored(
+        self, read: Callable[[], Awaitable[Sequence[Any]]], n: int, what: str
+    ) -> None:
+        """Wait until the store holds at least so many rows: it is told after the book."""
+        try:
+            async with asyncio.timeout(60.0):
+                while len(await read()) < n:
+                    await asyncio.sleep(LOOK_S)
+        except TimeoutError:
+            raise AssertionError(f"the store never held {n} {what}") from None
 
     async def ready(self) -> None:
         """Wait until the account trades."""
