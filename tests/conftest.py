@@ -37,8 +37,8 @@ if "NUMBA_CACHE_DIR" not in os.environ:
 # stacks say where.
 HUNG_S = 900.0
 
-# How long an example takes says more of the machine than of the code: speed has benchmarks. The same
-# tree gets the same verdict; `scripts/test --hypothesis-profile explore` looks for new examples.
+# How long an example takes says more of the machine than of the code: speed has benchmarks.
+# The same tree gets the same verdict; `scripts/test --hypothesis-profile explore` looks further.
 settings.register_profile("paddock", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None)
 settings.load_profile("paddock")
