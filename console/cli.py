@@ -32,6 +32,7 @@ from console.commands.reconcile import reconcile
 from console.commands.report import report_app
 from console.commands.runtime import down, status, up
 from console.commands.search import search
+from console.commands.serve import serve
 from console.commands.strategies import show, strategies
 from console.commands.validate import validate
 from console.session import Session, open_session
@@ -70,6 +71,7 @@ COMMANDS = (
     down,
     status,
     doctor,
+    serve,
     reduce,
     halt,
     cancel,
