@@ -24,7 +24,7 @@ from engine.errors import PaddockError, UsageError
 
 MAX_CONSOLES = 8
 FONT_SIZES = range(6, 41)
-_HEARTBEAT_S = 15.0
+_HEARTBEAT_S, _CLOSE_S = 15.0, 2.0
 _MAX_MESSAGE_BYTES = 1 << 20
 _WIDTHS, _HEIGHTS = range(20, 501), range(5, 201)
 _REASON_BYTES = 123
@@ -83,6 +83,7 @@ class ConsoleServer:
         self._log = log
         self._say = say
         self._page = _PAGE.read_text(encoding="utf-8")
+        self._last_word = "The console was closed."
         self._consoles: dict[ServedConsole, web.WebSocketResponse] = {}
 
     async def serve(self, listener: socket.socket, is_ready: Callable[[], None]) -> None:
@@ -116,10 +117,8 @@ class ConsoleServer:
 
     async def close(self) -> None:
         """End every console and its page's connection."""
-        open_now = list(self._consoles.items())
-        await asyncio.gather(*(console.stop() for console, _ in open_now))
-        for _, page in open_now:
-            await _close(page, "The server was stopped.", WSCloseCode.GOING_AWAY)
+        self._last_word = "The server was stopped."
+        await asyncio.gather(*(console.stop() for console in list(self._consoles)))
 
     async def _index(self, request: web.Request) -> web.Response:
         nonce = secrets.token_urlsafe(16)
@@ -136,7 +135,9 @@ class ConsoleServer:
         return response
 
     async def _websocket(self, request: web.Request) -> web.WebSocketResponse:
-        page = web.WebSocketResponse(heartbeat=_HEARTBEAT_S, max_msg_size=_MAX_MESSAGE_BYTES)
+        page = web.WebSocketResponse(
+            timeout=_CLOSE_S, heartbeat=_HEARTBEAT_S, max_msg_size=_MAX_MESSAGE_BYTES
+        )
         await page.prepare(request)
         # A page that was loaded again finds the lock free: its console before it is on its way out.
         leaving = [item for item, its_page in self._consoles.items() if its_page.closed]
@@ -168,7 +169,7 @@ class ConsoleServer:
     async def _ended(self, page: web.WebSocketResponse, why: str) -> None:
         if why:
             self._say(f"serve: {one_line(why)} (log: {self._log})")
-        await _close(page, why or "The console was closed.")
+        await _close(page, why or self._last_word)
 
 
 async def _listen(page: web.WebSocketResponse, console: ServedConsole) -> None:
@@ -209,12 +210,12 @@ def _within(given: object, allowed: range, otherwise: int) -> int:
     return min(allowed[-1], max(allowed[0], number))
 
 
-async def _close(page: web.WebSocketResponse, why: str, code: int = WSCloseCode.OK) -> None:
+async def _close(page: web.WebSocketResponse, why: str) -> None:
     if page.closed:
         return
     last_word = why.encode()[:_REASON_BYTES].decode(errors="ignore").encode()
     with contextlib.suppress(ConnectionError, RuntimeError):
-        await page.close(code=code, message=last_word)
+        await page.close(code=WSCloseCode.OK, message=last_word)
 
 
 def _bind_error(error: OSError, host: str, port: int) -> PaddockError:
