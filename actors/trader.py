@@ -22,6 +22,7 @@ from engine.clock import Clock
 from engine.config import database_url
 from engine.deploy.version_watch import VersionReport
 from engine.errors import DataError, PaddockError, StoreError, UsageError, VenueError
+from engine.garbage import set_aside
 from engine.store.database import Store
 from engine.store.deployments import newest_deployments
 from engine.trade.account_clock import RATE_SPAN_S, AccountClock
@@ -270,6 +271,7 @@ class Trader:
             self._teller.tell("journal.damaged", f"account:{self._account}", exc.message)
             return
         await publisher.publish_all(assembly)
+        set_aside()
         self._ready_s = self._wall.monotonic_s()
         self._state, self._words = "trading", ""
         message = f"account {self._account} is ready after {self._ready_s - self._began_s:.1f} s"

@@ -29,6 +29,7 @@ from engine.config import load_config, with_settings
 from engine.evolve.draws import Draws
 from engine.evolve.random_genome import draw_genome
 from engine.evolve.universe import Universe
+from engine.garbage import set_aside
 from engine.risk.latch import Latch
 from engine.risk.risk_model import risk_model_of
 from engine.risk.view import TradePlan
@@ -260,6 +261,8 @@ async def _measured(
     for symbol, bars in market.series.items():
         deciders[symbol] = Decider(TIMEFRAME, bars.slice(0, HISTORY_BARS), genomes)
         _seat(assembly, symbol, genomes)
+    # As a trader does once it is ready.
+    set_aside()
     for t in range(HISTORY_BARS, market.n_bars):
         await show(t)
         clock.set(int(market.series[SYMBOLS[0]].timestamp[t]) + _BAR_MS)

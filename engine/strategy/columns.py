@@ -12,7 +12,7 @@ from engine.market.resampling import last_closed_index, resample
 from engine.strategy.averages import four_emas_nb
 from engine.strategy.compiled import read_only
 from engine.strategy.genome import BarOperand, Genome, IndicatorOperand
-from engine.strategy.indicators import SharedWindows, compute_indicator
+from engine.strategy.indicators import SharedWindows, compute_indicator, read_only_bars
 from engine.types import Bars, FloatArray
 
 SeriesOperandValue = BarOperand | IndicatorOperand
@@ -104,7 +104,8 @@ class _SourceCache:
     """Compute each indicator once for all its outputs, each higher timeframe once."""
 
     def __init__(self, bars: Bars, timeframe: str) -> None:
-        self._bars = bars
+        # Once for all indicators of a series: making views costs more than many of them do.
+        self._bars = read_only_bars(bars)
         self._timeframe = timeframe
         self._higher: dict[str, tuple[Bars, np.ndarray]] = {}
         self._outputs: dict[str, dict[str, FloatArray]] = {}
@@ -143,6 +144,6 @@ class _SourceCache:
             closed = last_closed_index(
                 self._bars.timestamp, self._timeframe, higher.timestamp, timeframe
             )
-            held = (higher, closed)
+            held = (read_only_bars(higher), closed)
             self._higher[timeframe] = held
         return held

@@ -48,11 +48,14 @@ def inlined_step(function: Callable[..., Any]) -> Any:
 
 
 def read_only(column: FloatArray) -> FloatArray:
-    """Return a contiguous read-only view of `column`.
+    """Return a contiguous read-only view of `column`, or itself when it is that already.
 
     Arrays from an object store are read-only and others are not; one type for both means one
     compilation.
     """
+    flags = column.flags
+    if flags.c_contiguous and not flags.writeable and column.dtype == np.float64:
+        return column
     view = np.ascontiguousarray(column, dtype=np.float64).view()
     view.flags.writeable = False
     return view

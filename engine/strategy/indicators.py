@@ -79,7 +79,7 @@ def compute_indicator(
     complete = _complete(spec, params)
     indicator = _INDICATORS[name]
     arguments = ({} if windows is None else windows,) if indicator.takes_windows else ()
-    outputs = indicator.compute(_read_only_bars(bars), complete, *arguments)
+    outputs = indicator.compute(read_only_bars(bars), complete, *arguments)
     return {output.name: outputs[output.name] for output in spec.outputs}
 
 
@@ -127,7 +127,8 @@ def _complete(spec: IndicatorSpec, params: Mapping[str, float]) -> dict[str, flo
     return complete
 
 
-def _read_only_bars(bars: Bars) -> Bars:
+def read_only_bars(bars: Bars) -> Bars:
+    """Return the bars with read-only columns; see `read_only`."""
     timestamp = np.ascontiguousarray(bars.timestamp, dtype=np.int64).view()
     timestamp.flags.writeable = False
     return Bars(

@@ -68,6 +68,8 @@ class Bookkeeper:
         self._clock = clock
         self._on_dead = on_dead
         self._owed: list[Record] = []
+        self._unsynced: list[Record] = []
+        self._why_owed = ""
         self._noted: set[tuple[str, str]] = set()
         self._fills: dict[tuple[str, str], list[Fill]] = {}
         self._n_adopted = 0
@@ -90,13 +92,15 @@ class Bookkeeper:
             if isinstance(record, NoteRecord) and record.topic == FOREIGN_FILL:
                 self._noted.add((str(record.fields["symbol"]), str(record.fields["fill_id"])))
 
-    def write(self, records: Sequence[Record], *, essential: bool) -> None:
+    def write(self, records: Sequence[Record], *, essential: bool, synced: bool = True) -> None:
         """Write records with one fsync and apply them.
 
         Parameters
         ----------
         essential : exits, cancels and news: they spend the reserve of a full disk, and when nothing
             can be written they are kept in memory, for a journal must not hold up an exit
+        synced : False leaves the fsync to `sync`, which must have returned nothing before anything
+            is done that rests on these records
 
         Raises
         ------
@@ -104,18 +108,37 @@ class Bookkeeper:
         """
         if not records:
             return
-        now_at = self._clock.now_at()
+        now_at, written = self._clock.now_at(), [*self._owed, *records]
         try:
-            self.journal.append([*self._owed, *records], now_at, essential=essential)
+            self.journal.append(written, now_at, essential=essential, synced=synced)
         except StoreError as exc:
+            is_cut = self._take_back()
+            if essential:
+                self._owed.extend(records)
+            if essential or is_cut:
+                self._die(exc)
             if not essential:
                 raise
-            self._owed.extend(records)
-            self._on_dead(exc.message)
         else:
             self._owed.clear()
+            self._unsynced = [] if synced else [*self._unsynced, *written]
         for record in records:
             self._apply(record, now_at)
+
+    def sync(self, *, essential: bool) -> str:
+        """Have on the disk what was written; return why it is not, empty when it is.
+
+        What cannot be is kept in memory, as if it had been essential.
+        """
+        if self._unsynced:
+            try:
+                self.journal.sync(essential=essential)
+            except StoreError as exc:
+                if self._take_back():
+                    self._die(exc)
+                return exc.message
+            self._unsynced = []
+        return self._why_owed if self._owed else ""
 
     def fills_of(self, strategy_id: str, symbol: str) -> Sequence[Fill]:
         """Return what changed a strategy's position, oldest first.
@@ -183,6 +206,18 @@ class Bookkeeper:
             if is_own and not self.book.has_fill(fill.symbol, fill.id):
                 found.setdefault(fill.id, fill)
         return list(found.values())
+
+    def _take_back(self) -> bool:
+        """Keep what a failed sync has cut out of the journal; False when it cut nothing."""
+        if not self._unsynced or self.journal.n_unsynced:
+            return False
+        self._owed[:0] = self._unsynced
+        self._unsynced = []
+        return True
+
+    def _die(self, error: StoreError) -> None:
+        self._why_owed = error.message
+        self._on_dead(error.message)
 
     def _apply(self, record: Record, at: int) -> None:
         if isinstance(record, FillRecord):

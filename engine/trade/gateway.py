@@ -1,8 +1,9 @@
 """The gateway: the only writer of an account, through which every order leaves.
 
-Every order is written down before it is sent, with the risk officer's verdict, in one fsync; the
-latch and the lease are asked after that, right before the send. An answer that does not come makes
-an order UNKNOWN, and only the exchange's word resolves it: it is asked for, never sent again.
+Every order is written down and synced before it is sent, with the risk officer's verdict; orders
+that are decided together share one fsync. The latch and the lease are asked after that, right
+before the send. An answer that does not come makes an order UNKNOWN, and only the exchange's word
+resolves it: it is asked for, never sent again.
 
 What adds exposure fails closed: without a journal, a latch, a lease, a reconciliation or a verdict
 it does not leave. What reduces it fails open: it leaves even when nothing can be written any more.
@@ -206,7 +207,7 @@ class Gateway:
         if refusal:
             records.append(OrderRecord(request.client_id, _S.REJECTED, "", refusal))
         try:
-            self._keeper.write(records, essential=essential)
+            self._keeper.write(records, essential=essential, synced=bool(refusal))
         except StoreError as exc:
             reason = f"it could not be written down: {exc.message}"
             self._trouble(
@@ -316,7 +317,11 @@ class Gateway:
 
     async def _send_out(self, request: OrderRequest) -> None:
         client_id = request.client_id
+        # By now whatever else was decided at this instant is written: one fsync is for all of it.
+        unwritten = self._keeper.sync(essential=not request.adds_exposure)
         refusal = self.gate.why_refused(request)
+        if unwritten and request.adds_exposure:
+            refusal = f"it could not be written down: {unwritten}"
         if refusal:
             self._keeper.move(self.book.orders[client_id], _S.REJECTED, refusal)
             return

@@ -1,6 +1,8 @@
 """The journal of an account: an append-only, hash-chained file that is synced before it answers.
 
-Survives a crash: everything `append` returned for. A line that a crash tore was never
+Several appends may share one sync: what was appended unsynced counts only once `sync` returned.
+
+Survives a crash: everything that was synced. A line that a crash tore was never
 acknowledged; it is moved aside when the journal is opened again. Anything else that does not fit
 the chain refuses to open. May run twice: opening; a second writer is refused by a lock on the file.
 """
@@ -69,6 +71,8 @@ class Journal:
         self._reserve = reserve
         self._lock = threading.Lock()
         self._end = START
+        self._synced = START
+        self._unsynced: list[tuple[Record, int]] = []
         # The place of every 1,024th line, so that reading on from a line need not start at the top.
         self._index: list[Place] = []
         self._is_beyond_repair = False
@@ -125,14 +129,30 @@ class Journal:
         """Return whether the space for exits is all there; entries are refused while it is not."""
         return self._reserve.is_whole
 
-    def append(self, records: Sequence[Record], now_at: int, *, essential: bool = False) -> int:
+    @property
+    def n_unsynced(self) -> int:
+        """Return how many of the last lines were not synced yet."""
+        return len(self._unsynced)
+
+    def append(
+        self,
+        records: Sequence[Record],
+        now_at: int,
+        *,
+        essential: bool = False,
+        synced: bool = True,
+    ) -> int:
         """Write records down, all with one write and one sync; return the last line's seq.
 
-        When it raises, none of them is in the file.
+        When it raises, none of them is in the file. When the sync was what failed, the lines that
+        were not synced before are not in it either: `n_unsynced` is 0 then.
 
         Parameters
         ----------
         now_at : int, UTC ms
+        synced : bool
+            False leaves the sync, which is of everything before it too, to who appends or syncs
+            next.
         essential : bool
             Exits, cancels, fills, states: what must be written on a full disk too. It may spend the
             reserve; what is not essential is refused until the reserve is whole again.
@@ -144,8 +164,19 @@ class Journal:
         """
         with self._lock:
             if records:
-                self._append(records, now_at, is_essential=essential)
+                self._append(records, now_at, is_essential=essential, is_synced=synced)
             return self.last_seq
+
+    def sync(self, *, essential: bool = False) -> None:
+        """Sync what was not synced yet; nothing is done when all of it was.
+
+        Raises
+        ------
+        StoreError : as `append` does.
+        """
+        with self._lock:
+            if self._unsynced:
+                self._append((), 0, is_essential=essential)
 
     def read(self, after_seq: int = 0) -> Iterator[JournalLine]:
         """Yield the lines after `after_seq` (-1 begins with genesis), as far as they go now.
@@ -179,6 +210,7 @@ class Journal:
             if self._end.seq % _INDEX_EVERY == 0:
                 self._index.append(self._end)
             self._end = place
+        self._synced = self._end
         size = os.fstat(self._open_handle()).st_size
         if size > self._end.offset:
             self._mend(size - self._end.offset)
@@ -249,7 +281,14 @@ class Journal:
         if self.recovery is not None:
             self._append([_told(self.recovery)], now_at, is_essential=True)
 
-    def _append(self, records: Sequence[Record], now_at: int, *, is_essential: bool) -> None:
+    def _append(
+        self,
+        records: Sequence[Record],
+        now_at: int,
+        *,
+        is_essential: bool,
+        is_synced: bool = True,
+    ) -> None:
         handle = self._open_handle()
         if not is_essential and not self._reserve.fill():
             raise StoreError(
@@ -258,38 +297,67 @@ class Journal:
                 path=str(self.path),
                 is_full=True,
             )
-        end, text, places = self._end, bytearray(), []
-        for record in records:
-            line, digest = encoded(end.seq, end.previous_hash, now_at, record)
-            places.append(end)
-            text += line
-            end = Place(end.offset + len(line), end.seq + 1, digest)
+        unwritten = [(record, now_at) for record in records]
         while True:
+            text, places = self._encoded(unwritten)
+            n_bytes = places[-1].offset - self._synced.offset
             try:
-                self._write(handle, bytes(text))
-                break
+                self._write(handle, text)
+                self._index.extend(p for p in places[:-1] if p.seq % _INDEX_EVERY == 0)
+                self._end = places[-1]
+                self._unsynced.extend(unwritten)
+                unwritten = []
+                if is_synced:
+                    self._sync(handle)
+                return
             except OSError as exc:
+                if not unwritten:
+                    # The sync failed, and took all of these out of the file.
+                    unwritten, self._unsynced = self._unsynced, []
                 is_full = exc.errno in FULL_ERRNOS
-                if is_full and is_essential and self._reserve.spend(len(text)):
+                if is_full and is_essential and self._reserve.spend(n_bytes):
                     continue
                 raise _unwritable(self.path, exc) from exc
-        self._index.extend(place for place in places if place.seq % _INDEX_EVERY == 0)
-        self._end = end
+
+    def _encoded(self, records: Sequence[tuple[Record, int]]) -> tuple[bytes, list[Place]]:
+        """Return the next lines, the place of each, and the place behind them."""
+        end, text, places = self._end, bytearray(), [self._end]
+        for record, at in records:
+            line, digest = encoded(end.seq, end.previous_hash, at, record)
+            text += line
+            end = Place(end.offset + len(line), end.seq + 1, digest)
+            places.append(end)
+        return bytes(text), places
 
     def _write(self, handle: int, text: bytes) -> None:
-        """Write and sync; when that fails, cut the file back to what was acknowledged."""
+        """Write; when that fails, cut the file back to where it began."""
         try:
-            n_written = os.write(handle, text)
+            n_written = os.write(handle, text) if text else 0
             if n_written != len(text):
                 # A plain file takes less than it is given only where there is no more room.
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            self._cut(handle, self._end)
+            raise
+
+    def _sync(self, handle: int) -> None:
+        """Sync; when that fails, cut the file back to what was acknowledged."""
+        try:
             os.fsync(handle)
         except OSError:
-            try:
-                os.ftruncate(handle, self._end.offset)
-            except OSError:
-                self._is_beyond_repair = True
+            self._cut(handle, self._synced)
             raise
+        self._synced = self._end
+        self._unsynced.clear()
+
+    def _cut(self, handle: int, place: Place) -> None:
+        try:
+            os.ftruncate(handle, place.offset)
+        except OSError:
+            self._is_beyond_repair = True
+        self._end = place
+        while self._index and self._index[-1].seq >= place.seq:
+            self._index.pop()
 
     def _open_handle(self) -> int:
         if self._handle is None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -740,10 +742,12 @@ class Broken:
         self.is_dead = is_dead
         journal.append = self  # type: ignore[method-assign]
 
-    def __call__(self, records: Any, now_at: int, *, essential: bool = False) -> int:
+    def __call__(
+        self, records: Any, now_at: int, *, essential: bool = False, synced: bool = True
+    ) -> int:
         if self.is_dead or not essential:
             raise StoreError("no space left")
-        return self._append(records, now_at, essential=essential)
+        return self._append(records, now_at, essential=essential, synced=synced)
 
     def mend(self) -> None:
         self._journal.append = self._append  # type: ignore[method-assign]
@@ -771,6 +775,55 @@ async def test_a_dead_journal_halts_and_exits_still_leave(desk: Desk) -> None:
     broken.mend()
     await desk.gateway.submit(stop())
     assert desk.states("pk-exit") == ["submitted", "filled"]
+    assert verify_journal(desk.journal.path).is_whole
+
+
+async def test_orders_decided_together_share_one_sync_before_any_of_them_leaves(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    fsync, submit = os.fsync, desk.venue.submit
+
+    async def watched(request: OrderRequest) -> Any:
+        done.append(request.client_id)
+        return await submit(request)
+
+    desk.venue.submit = watched  # type: ignore[method-assign]
+    monkeypatch.setattr(os, "fsync", lambda handle: (done.append("sync"), fsync(handle))[1])
+    orders = [entry("pk-1"), leaving("pk-2"), entry("pk-3")]
+    await asyncio.gather(*(desk.gateway.submit(order) for order in orders))
+    assert done[:4] == ["sync", "pk-1", "pk-2", "pk-3"]
+    kinds = [line.record.kind for line in desk.journal.read()]
+    assert kinds.count("intent") == 3
+    assert verify_journal(desk.journal.path).is_whole
+
+
+async def test_a_sync_that_fails_halts_and_keeps_back_every_entry_that_rests_on_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.gateway.submit(entry())
+    before = desk.journal.path.read_bytes()
+
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        orders = [entry("pk-1"), leaving("pk-2"), entry("pk-3")]
+        first, second, third = await asyncio.gather(
+            *(desk.gateway.submit(order) for order in orders)
+        )
+    assert (first.state, second.state, third.state) == (S.REJECTED, S.FILLED, S.REJECTED)
+    assert "could not be written down" in first.reason
+    assert "pk-1" not in desk.venue.orders
+    assert "pk-3" not in desk.venue.orders
+    assert desk.latch.is_halted()
+    assert desk.troubles[0].startswith("journal.dead: HALTED")
+    assert desk.journal.path.read_bytes() == before
+    # What could not be written then is written before anything else is.
+    await desk.gateway.submit(stop())
+    assert desk.states("pk-1") == ["rejected"]
+    assert desk.states("pk-2") == ["submitted", "filled"]
     assert verify_journal(desk.journal.path).is_whole
 
 

@@ -111,6 +111,84 @@ def test_failing_sync_acknowledges_nothing_and_the_next_append_follows_the_last_
     journal.close()
 
 
+def test_appends_share_a_sync_that_takes_them_all_back_when_it_fails(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = journal.path.read_bytes()
+
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    journal.append([note(2)], 3, synced=False)
+    journal.append([note(3)], 4, synced=False)
+    assert journal.n_unsynced == 2
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(StoreError, match="look at the disk"):
+            journal.sync()
+    assert journal.n_unsynced == 0
+    assert journal.path.read_bytes() == before
+    assert [line.at for line in journal] == [2]
+    assert journal.append([note(4)], 5) == 2
+    assert verify_journal(journal.path).is_whole
+    journal.close()
+
+
+def test_a_write_that_fails_leaves_what_waits_for_its_sync(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal.append([note(2)], 3, synced=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", refusing(errno.ENOSPC, 1))
+        with pytest.raises(StoreError, match="make room"):
+            journal.append([note(3)], 4)
+    assert journal.n_unsynced == 1
+    journal.sync()
+    assert journal.n_unsynced == 0
+    assert [line.at for line in journal] == [2, 3]
+    assert verify_journal(journal.path).is_whole
+    journal.close()
+
+
+def test_a_sync_on_a_full_disk_spends_the_reserve_and_writes_everything_again(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync, left = os.fsync, [1]
+
+    def full_once(handle: int) -> None:
+        if left[0]:
+            left[0] -= 1
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(handle)
+
+    journal.append([note(2)], 3, synced=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full_once)
+        assert journal.append([note(3)], 4, essential=True) == 3
+    assert journal.n_unsynced == 0
+    assert not journal.is_reserve_whole
+    assert [line.at for line in journal] == [2, 3, 4]
+    assert verify_journal(journal.path).is_whole
+    journal.close()
+
+
+def test_lines_that_were_cut_back_are_not_looked_for_in_a_long_journal(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    journal.append([note(n) for n in range(2, 1_500)], 3, synced=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(StoreError):
+            journal.sync()
+    journal.append([note(n) for n in range(2_000, 4_000)], 4)
+    assert next(journal.read(1_200)).seq == 1_201
+    assert sum(1 for _ in journal) == 2_001
+    journal.close()
+
+
 def test_write_that_cannot_be_taken_back_closes_the_journal_until_it_is_opened_anew(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
