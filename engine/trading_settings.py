@@ -135,6 +135,9 @@ class Orders(Section):
     )
     linger_s: PositiveFloat = setting(60.0, "s", "No order that adds exposure lives longer.")
     poll_ms: Count = setting(250, "ms", "Time between two looks at open orders.")
+    listens: bool = setting(
+        True, "true or false", "Also listen to the exchange's websockets, where it has them."
+    )
     lease_s: PositiveFloat = setting(
         30.0, "s", "A gateway whose lease was not renewed for so long sends nothing."
     )

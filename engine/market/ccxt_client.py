@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import importlib
 from collections.abc import Awaitable, Callable
+from types import ModuleType
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
 import ccxt
-import ccxt.async_support
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
 
 from engine.errors import UsageError, VenueRejected, VenueUnavailable
@@ -30,7 +31,12 @@ _PARSER_ERRORS = (TypeError, ValueError, KeyError, AttributeError, IndexError)
 
 
 def make_client(
-    exchange_name: str, api_url: str | None, timeout_s: float, rate_limit_ms: int = 0
+    exchange_name: str,
+    api_url: str | None,
+    timeout_s: float,
+    rate_limit_ms: int = 0,
+    *,
+    watches: bool = False,
 ) -> Any:
     """Return a ccxt client (asyncio) for public bars; the caller closes it.
 
@@ -42,6 +48,7 @@ def make_client(
         Scheme, host and port that replace those of every address of the exchange, paths kept.
     timeout_s : float, > 0, for one request
     rate_limit_ms : int, least time between two requests; 0 = the exchange's own
+    watches : one that can also listen to websockets
 
     Raises
     ------
@@ -64,7 +71,7 @@ def make_client(
     }
     if rate_limit_ms > 0:
         settings["rateLimit"] = rate_limit_ms
-    client = getattr(ccxt.async_support, venue)(settings)
+    client = getattr(_classes(watches=watches), venue)(settings)
     # An answer that is not JSON looks like an empty page otherwise (see VenueDoor).
     client.enableLastJsonResponse = True
     # Currencies are not needed for bars, and some exchanges want a key for them.
@@ -73,6 +80,11 @@ def make_client(
     if api_url is not None:
         move_client(client, api_url)
     return client
+
+
+def _classes(*, watches: bool) -> ModuleType:
+    # All exchanges once more: only those who listen pay for it.
+    return importlib.import_module("ccxt.pro" if watches else "ccxt.async_support")
 
 
 def move_client(client: Any, api_url: str) -> None:

@@ -8,6 +8,7 @@ Survives a crash: nothing of its own; the journal and the latch hold all that ma
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from engine.clock import Clock
@@ -38,6 +39,10 @@ GUARD_S = 0.25
 RESTING_S = 1.0
 """Between two looks at orders of which nothing is expected but that they rest."""
 OUT_S = 1.0
+PUSHED_S = 0.05
+"""Least time between two looks that the exchange asked for: it tells every part of a fill."""
+DEAF_S = 15.0
+"""Between two tries to be told of changes, while the exchange does not tell."""
 
 _SEVERITY = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}
 _WHO = "risk officer"
@@ -97,6 +102,8 @@ class AccountRunner:
         self._seen: dict[tuple[str, str], Sighting] = {}
         self._vouched_s: float | None = None
         self._dead_man_s: float | None = None
+        self._pushed = asyncio.Event()
+        self._deaf_words = ""
         self.reconciled_at: int | None = None
         self.dead_man_at: int | None = None
 
@@ -104,8 +111,10 @@ class AccountRunner:
 
     def loops(self) -> list[Callable[[], Awaitable[None]]]:
         """Return the loops that keep the account, to be run side by side for ever."""
+        listening = [self._listen] if self._gateway.exchange.capabilities.pushes else []
         return [
-            lambda: self._every(self.look_at_orders, self._poll_s),
+            *listening,
+            lambda: self._every(self.look_at_orders, self._poll_s, rest=self._rest),
             lambda: self._every(self.look_at_prices, lambda: PRICE_S),
             lambda: self._every(self.compare, lambda: RECONCILE_S),
             lambda: self._every(self.stand_in, lambda: LOOK_S, asks=False),
@@ -119,6 +128,7 @@ class AccountRunner:
         pause_s: Callable[[], float],
         *,
         asks: bool = True,
+        rest: Sleep | None = None,
     ) -> None:
         while True:
             self.n_looks += asks
@@ -128,16 +138,54 @@ class AccountRunner:
             except VenueError as exc:
                 self.n_failed += asks
                 wait_s = self._away(exc)
-            await self._sleep(wait_s)
+            await (rest or self._sleep)(wait_s)
 
     def _poll_s(self) -> float:
         poll_s = self._orders.poll_ms / 1000
+        exchange = self._gateway.exchange
+        if exchange.capabilities.pushes and exchange.is_pushing:
+            # Word comes by itself; a word that is lost costs this second.
+            return max(poll_s, RESTING_S)
         rests = (OrderState.ACCEPTED, OrderState.PARTIAL)
         is_moving = any(
             order.state not in rests or order.request.type in (OrderType.MARKET, OrderType.LIMIT)
             for order in self._gateway.book.active_orders()
         )
         return poll_s if is_moving else max(poll_s, RESTING_S)
+
+    async def _listen(self) -> None:
+        """Note every word of the exchange that something about our orders changed."""
+        while True:
+            try:
+                await self._gateway.exchange.changed()
+            except VenueError as exc:
+                self._note_deaf(exc.message)
+                await self._sleep(DEAF_S)
+                continue
+            self._note_deaf("")
+            self._pushed.set()
+
+    def _note_deaf(self, words: str) -> None:
+        if words and not self._deaf_words:
+            subject = f"account:{self._gateway.account}"
+            self._tell("pushes.lost", subject, f"{words}; orders are asked for instead")
+        self._deaf_words = words
+
+    async def _rest(self, seconds: float) -> None:
+        """Sleep, but not past a word of the exchange."""
+        if not self._gateway.exchange.capabilities.pushes:
+            await self._sleep(seconds)
+            return
+        await self._sleep(min(PUSHED_S, seconds))
+        sleeping = asyncio.ensure_future(self._sleep(max(0.0, seconds - PUSHED_S)))
+        told = asyncio.ensure_future(self._pushed.wait())
+        try:
+            await asyncio.wait((sleeping, told), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for waiting in (sleeping, told):
+                waiting.cancel()
+            await asyncio.gather(sleeping, told, return_exceptions=True)
+        self._pushed.clear()
 
     def _away(self, exc: VenueError) -> float:
         self.venue_words = exc.message

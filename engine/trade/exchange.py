@@ -127,6 +127,7 @@ class Capabilities:
         balance (spot without order pairs) only the stop rests, and the target is watched by us
     notional_orders : market orders can be sized in quote currency
     dead_man : it cancels all orders unless told within a time that we live
+    pushes : it tells of changed orders by itself, see `Exchange.changed`
     forgets_after_ms : a request that has not arrived by then is refused on arrival, so an order
         that cannot be found later than this never existed
     """
@@ -135,6 +136,7 @@ class Capabilities:
     rests_both: bool
     notional_orders: bool
     dead_man: bool
+    pushes: bool = False
     forgets_after_ms: int = 5_000
 
 
@@ -205,6 +207,21 @@ class Exchange(Protocol):
         Raises
         ------
         VenueRejected : it has no such timer.
+        """
+        ...
+
+    @property
+    def is_pushing(self) -> bool:
+        """Return whether a channel is open by which the venue could tell of a change now."""
+        ...
+
+    async def changed(self) -> None:
+        """Return when the venue has told that something about our orders changed: a reason to ask.
+
+        Raises
+        ------
+        VenueUnavailable : the channel broke; the next call opens another.
+        VenueRejected : it has none for us.
         """
         ...
 

@@ -31,6 +31,7 @@ from engine.trade.live_markets import Markets
 from engine.trade.live_orders import OrderCall, order_call, why_imprecise, why_too_cheap
 from engine.trade.live_reads import closed_bars, fill_pages, ticker
 from engine.trade.order_finder import APART, OrderFinder
+from engine.trade.order_pushes import OrderPushes
 from engine.trade.orders import OrderRequest
 from engine.types import Bars
 
@@ -52,6 +53,7 @@ class CcxtExchange:
     quote_asset : the currency that spot positions are valued in
     symbols : those with orders, as far as is known; others are looked for once a minute
     asks_all : look for orders of every symbol every time, whatever it costs
+    pushes : what the exchange tells by itself; None where it is not listened to
 
     Attributes
     ----------
@@ -73,6 +75,7 @@ class CcxtExchange:
         quote_asset: str = "USDT",
         symbols: Sequence[str] = (),
         asks_all: bool = False,
+        pushes: OrderPushes | None = None,
     ) -> None:
         check_takes_client_ids(exchange_name)
         self._account = account
@@ -85,6 +88,7 @@ class CcxtExchange:
         self._markets = Markets(exchange_name, self._door)
         self._finder = OrderFinder(self._door, self._markets)
         self._asks_all = asks_all
+        self._pushes = pushes
         self._asked_all_s = -_ALL_EVERY_S
         self._ahead: tuple[int, float] | None = None
         self.page = str(client.urls.get("www") or "")
@@ -109,6 +113,7 @@ class CcxtExchange:
             rests_both=holds_stops and is_perp,
             notional_orders=not is_perp and bool(has.get("createMarketBuyOrderWithCost")),
             dead_man=bool(has.get("cancelAllOrdersAfter")),
+            pushes=self._pushes is not None,
             forgets_after_ms=forgets_after_ms(self._client),
         )
 
@@ -247,8 +252,28 @@ class CcxtExchange:
             "the dead-man timer", lambda: self._client.cancel_all_orders_after(timeout_ms)
         )
 
+    @property
+    def is_pushing(self) -> bool:
+        """Return whether a websocket is open by which the exchange could tell of a change now."""
+        return self._pushes is not None and self._pushes.is_open
+
+    async def changed(self) -> None:
+        """Return when the exchange has told that something about our orders changed.
+
+        Raises
+        ------
+        VenueUnavailable : the channel broke; the next call opens another.
+        VenueRejected : it has none for us.
+        """
+        if self._pushes is None:
+            message = f"{self._door.venue} is not listened to"
+            raise VenueRejected(message, refusal=Refusal.UNSUPPORTED)
+        await self._pushes.changed()
+
     async def close(self) -> None:
         """Let go of connections; orders and positions stay."""
+        if self._pushes is not None:
+            await self._pushes.close()
         await self._client.close()
 
     @property

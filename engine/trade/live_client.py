@@ -10,7 +10,7 @@ import ccxt
 
 from engine.clock import Clock
 from engine.errors import ConfigError
-from engine.market.ccxt_client import make_client, move_client, retry_after_s
+from engine.market.ccxt_client import PERP_SUFFIX, make_client, move_client, retry_after_s
 from engine.trade.keys import Keys
 from engine.trade.pace import Pace
 
@@ -74,6 +74,39 @@ def trading_client(
         found["warnWithoutSymbol"] = False
     client.fetch = _guarded(client, client.fetch, find_api_url)
     return client
+
+
+def watching_client(
+    exchange_name: str,
+    keys: Keys,
+    clock: Clock,
+    *,
+    api_url: str | None = None,
+    timeout_s: float = 10.0,
+) -> Any:
+    """Return a ccxt client that listens to the account's websocket; the caller closes it.
+
+    Raises
+    ------
+    as `trading_client`
+    """
+    client = make_client(exchange_name, api_url, timeout_s, watches=True)
+    client.throttle = Pace(1000.0 / client.rateLimit, clock)
+    _give_keys(client, exchange_name, keys)
+    client.logger = _silent_logger()
+    client.milliseconds = clock.now_at
+    # What it tells is not read: nothing need be asked for to make it whole.
+    client.options["watchPositions"] = {"fetchPositionsSnapshot": False}
+    client.newUpdates = True
+    return client
+
+
+def can_watch_orders(exchange_name: str) -> bool:
+    """Return whether ccxt can listen to this exchange's word on orders."""
+    import ccxt.pro
+
+    found = getattr(ccxt.pro, exchange_name.removesuffix(PERP_SUFFIX), None)
+    return found is not None and bool(found().has.get("watchOrders"))
 
 
 def forgets_after_ms(client: Any) -> int:

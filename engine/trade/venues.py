@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from engine.clock import Clock
 from engine.errors import ConfigError
@@ -17,7 +18,8 @@ from engine.settings import Config
 from engine.trade.accounts import LIVE, PAPER, account_folder
 from engine.trade.keys import Keys, Redactor, live_keys
 from engine.trade.live import CcxtExchange
-from engine.trade.live_client import trading_client
+from engine.trade.live_client import can_watch_orders, trading_client, watching_client
+from engine.trade.order_pushes import OrderPushes
 from engine.trade.simulated.endpoint import exchange_folder, read_endpoint
 from engine.trade.simulated.launch import ensure_running
 
@@ -106,7 +108,8 @@ async def _paper(
         find_api_url=find_api_url,
     )
     name = endpoint.exchange_name
-    return _exchange(PAPER, name, client, clock, keys, config, for_kill=for_kill)
+    pushes = None if for_kill else _pushes(name, clock, keys, config, find_api_url)
+    return _exchange(PAPER, name, client, clock, keys, config, pushes, for_kill=for_kill)
 
 
 def _live(
@@ -122,7 +125,25 @@ def _live(
         timeout_s=config.orders.timeout_s,
         is_paced=not for_kill,
     )
-    return _exchange(LIVE, name, client, clock, keys, config, for_kill=for_kill)
+    pushes = None
+    if not for_kill:
+        pushes = _pushes(name, clock, keys, config, lambda: config.trading.live_api_url)
+    return _exchange(LIVE, name, client, clock, keys, config, pushes, for_kill=for_kill)
+
+
+def _pushes(
+    name: str, clock: Clock, keys: Keys, config: Config, find_api_url: Callable[[], str]
+) -> OrderPushes | None:
+    if not config.orders.listens or not can_watch_orders(name):
+        return None
+    timeout_s = config.orders.timeout_s
+
+    def make_client() -> Any:
+        return watching_client(
+            name, keys, clock, api_url=find_api_url() or None, timeout_s=timeout_s
+        )
+
+    return OrderPushes(name.removesuffix(PERP_SUFFIX), make_client, Redactor(keys))
 
 
 def _exchange(
@@ -132,6 +153,7 @@ def _exchange(
     clock: Clock,
     keys: Keys,
     config: Config,
+    pushes: OrderPushes | None,
     *,
     for_kill: bool,
 ) -> CcxtExchange:
@@ -144,4 +166,5 @@ def _exchange(
         quote_asset=quote_asset(config),
         symbols=config.market.symbols,
         asks_all=for_kill,
+        pushes=pushes,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
@@ -11,9 +12,10 @@ from typing import Any
 import pytest
 
 from engine.clock import FakeClock
+from engine.errors import VenueUnavailable
 from engine.risk.breakers import Breaker
 from engine.risk.latch import Latch, TradingState
-from engine.trade.account_runner import VOUCH_S
+from engine.trade.account_runner import DEAF_S, PUSHED_S, RESTING_S, VOUCH_S
 from engine.trade.adoption import ADOPTED
 from engine.trade.assembly import Assembly, Terms, assemble
 from engine.trade.exchange import Capabilities, Ticker
@@ -360,3 +362,73 @@ async def test_an_exchange_with_a_timer_is_told_that_we_live(room: Room) -> None
     await room.life.runner.compare()
     assert told == [60_000, 60_000]
     assert room.life.runner.dead_man_at == room.clock.now_at()
+
+
+# The exchange's word
+
+
+def listening(room: Room) -> Room:
+    """Let the venue push, and let nobody wake from a long sleep by himself."""
+    room.venue.capabilities = Capabilities(True, True, True, False, pushes=True)
+    room.venue.is_pushing = True
+
+    async def sleep(seconds: float) -> None:
+        await asyncio.sleep(0)
+        if seconds > PUSHED_S:
+            await asyncio.Event().wait()
+
+    room.life.runner._sleep = sleep
+    return room
+
+
+async def turns(n: int = 200) -> None:
+    """Let everybody who can go on do so."""
+    for _ in range(n):
+        await asyncio.sleep(0)
+
+
+async def test_word_of_a_change_is_a_reason_to_ask_at_once(room: Room) -> None:
+    listening(room)
+    await room.life.gateway.submit(entry(type=OrderType.LIMIT, price=D(40_000)))
+    [order] = room.book.active_orders()
+    # The first two: listening, and looking at orders.
+    loops = [asyncio.ensure_future(loop()) for loop in room.life.runner.loops()[:2]]
+    await turns()
+    n_asked = len(room.venue.sent("open_orders"))
+    room.venue.fill(order.client_id, D("0.01"))
+    await turns()
+    assert len(room.venue.sent("open_orders")) == n_asked
+    room.venue.pushed.put_nowait(None)
+    await turns()
+    assert room.book.orders[order.client_id].filled_base == D("0.01")
+    for loop in loops:
+        loop.cancel()
+    await asyncio.gather(*loops, return_exceptions=True)
+
+
+async def test_while_word_comes_by_itself_orders_are_asked_for_less_often(room: Room) -> None:
+    listening(room)
+    await room.life.gateway.submit(entry(type=OrderType.LIMIT, price=D(40_000)))
+    assert room.life.runner._poll_s() == RESTING_S
+    room.venue.is_pushing = False
+    assert room.life.runner._poll_s() == 0.25
+
+
+async def test_a_channel_that_breaks_is_told_once_and_tried_again(room: Room) -> None:
+    listening(room)
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        await asyncio.sleep(0)
+
+    room.life.runner._sleep = sleep
+    for _ in range(3):
+        room.venue.pushed.put_nowait(VenueUnavailable("the line is dead"))
+    listen = asyncio.ensure_future(room.life.runner.loops()[0]())
+    await turns()
+    listen.cancel()
+    assert slept == [DEAF_S] * 3
+    assert [words for words in room.told if words.startswith("pushes.lost")] == [
+        "pushes.lost the line is dead; orders are asked for instead"
+    ]

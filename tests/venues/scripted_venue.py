@@ -50,6 +50,9 @@ class ScriptedVenue:
         self.calls: list[tuple[str, str]] = []
         self.rests = False
         self.hides_fills = False
+        self.is_pushing = False
+        self.pushed: asyncio.Queue[Exception | None] = asyncio.Queue()
+        """What `changed` returns on, or raises."""
         self.is_terse = False
         """Orders are told without their fills."""
 
@@ -160,6 +163,10 @@ class ScriptedVenue:
 
     async def refresh_dead_man(self, timeout_ms: int) -> None:
         raise VenueRejected("no such timer")
+
+    async def changed(self) -> None:
+        if error := await self.pushed.get():
+            raise error
 
     async def close(self) -> None:
         return

@@ -102,6 +102,7 @@ class SimulatedExchange:
             rests_both=self.engine.is_perp or not self.engine.rules.stops_lock,
             notional_orders=True,
             dead_man=False,
+            pushes=False,
             forgets_after_ms=RECEIVE_WINDOW_MS,
         )
 
@@ -169,6 +170,15 @@ class SimulatedExchange:
     async def refresh_dead_man(self, timeout_ms: int) -> None:
         """Refuse: like Binance, it has no such timer."""
         raise VenueRejected("the simulated exchange has no dead-man timer")
+
+    @property
+    def is_pushing(self) -> bool:
+        """Return whether it could tell of a change by itself: it cannot."""
+        return False
+
+    async def changed(self) -> None:
+        """Refuse: whoever is in its process needs no word from it."""
+        raise VenueRejected("the simulated exchange pushes nothing inside its process")
 
     async def close(self) -> None:
         """Let go of nothing: there is no connection."""

@@ -7,7 +7,7 @@ between was told.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from engine.trade.exchange import Fill
@@ -43,6 +43,7 @@ class Venue:
     Attributes
     ----------
     engine, feed, time, store : as given
+    on_saved : told every event of an order once it is on the disk, oldest first
     """
 
     def __init__(
@@ -56,6 +57,8 @@ class Venue:
         self._reserved_at = 0
         self._changed: dict[int, BookOrder] = {}
         self._filled: list[tuple[int, Fill]] = []
+        self._unsaid: list[tuple[BookOrder, VenueEvent]] = []
+        self.on_saved: Callable[[Sequence[tuple[BookOrder, VenueEvent]]], None] | None = None
         engine.book.archive = store.order
         self._restore()
 
@@ -177,6 +180,7 @@ class Venue:
         for event in events:
             order = self.engine.book.orders[event.order.client_id]
             self._changed[order.number] = order
+            self._unsaid.append((order, event))
             if event.fill is not None:
                 self._filled.append((order.number, event.fill))
 
@@ -196,3 +200,6 @@ class Venue:
         self.engine.book.forget_ended(self._changed.values())
         self._changed.clear()
         self._filled.clear()
+        said, self._unsaid = self._unsaid, []
+        if said and self.on_saved is not None:
+            self.on_saved(said)

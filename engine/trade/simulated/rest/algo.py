@@ -86,6 +86,16 @@ def _found(call: Call) -> BookOrder | None:
     return None
 
 
+def algo_status(state: OrderState, *, has_become: bool) -> str:
+    """Return the status of a conditional order; `has_become` once its child has traded."""
+    return "FINISHED" if has_become and state.is_final else _STATUS[state]
+
+
+def algo_type(order: BookOrder) -> str:
+    """Return the type of a conditional order."""
+    return _TYPES[order.new.type]
+
+
 def _told(order: BookOrder) -> dict[str, Any]:
     new = order.new
     has_become = bool(order.fills)
@@ -93,13 +103,13 @@ def _told(order: BookOrder) -> dict[str, Any]:
         "algoId": order.number,
         "clientAlgoId": new.client_id,
         "algoType": "CONDITIONAL",
-        "orderType": _TYPES[new.type],
+        "orderType": algo_type(order),
         "symbol": name_of(new.symbol),
         "side": new.side.upper(),
         "positionSide": "BOTH",
         "timeInForce": "GTC",
         "quantity": short(new.qty_base),
-        "algoStatus": "FINISHED" if has_become and not order.is_open else _STATUS[order.state],
+        "algoStatus": algo_status(order.state, has_become=has_become),
         "actualOrderId": str(order.number + TRIGGERED) if has_become else "",
         "actualPrice": short(average_price(order)),
         "triggerPrice": short(new.stop_price),

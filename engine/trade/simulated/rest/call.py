@@ -77,6 +77,7 @@ class Route:
     ----------
     weight : what a request counts for; `weight_all` when it names no symbol
     is_signed : needs a key and a signature
+    is_keyed : needs the key alone
     is_new_order : counts towards the limit of new orders
     """
 
@@ -86,6 +87,7 @@ class Route:
     weight: int = 1
     weight_all: int = 0
     is_signed: bool = False
+    is_keyed: bool = False
     is_new_order: bool = False
 
 

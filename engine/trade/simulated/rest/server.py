@@ -30,6 +30,7 @@ from engine.trade.simulated.rest.authentication import (
 )
 from engine.trade.simulated.rest.call import Call, Quotes, Route
 from engine.trade.simulated.rest.parameters import Parameters
+from engine.trade.simulated.rest.push import KEY_PATH, PERP_PATH, SPOT_PATH, PushFace
 from engine.trade.simulated.venue import Venue
 
 HANG_S = 60.0
@@ -100,6 +101,7 @@ class RestServer:
     Attributes
     ----------
     n_requests : that came so far
+    pushing : the connections that events are pushed over
     """
 
     def __init__(
@@ -128,7 +130,9 @@ class RestServer:
             if is_perp
             else (*public.SPOT_ROUTES, *spot.ROUTES)
         )
-        self._routes = {(route.method, route.path): route for route in routes}
+        self.pushing = PushFace(venue, keys, clock, self._clocks, self._is_out)
+        listen_key_routes = self._listen_key_routes() if is_perp else ()
+        self._routes = {(r.method, r.path): r for r in (*routes, *listen_key_routes)}
         self._runner: web.AppRunner | None = None
 
     async def start(self, port: int = 0) -> int:
@@ -139,6 +143,9 @@ class RestServer:
         OSError : the port is taken.
         """
         app = web.Application()
+        pushing_path = PERP_PATH if self._venue.engine.is_perp else SPOT_PATH
+        app.router.add_get(pushing_path, self._push)
+        app.on_shutdown.append(self._end_pushing)
         app.router.add_route("*", "/{path:.*}", self._serve)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
@@ -150,13 +157,34 @@ class RestServer:
         if self._runner is not None:
             await self._runner.cleanup()
 
+    async def _push(self, request: web.Request) -> web.StreamResponse:
+        if self._is_out():
+            return _broken_off(request)
+        return await self.pushing.serve(request)
+
+    async def _end_pushing(self, _: web.Application) -> None:
+        await self.pushing.close()
+
+    def _listen_key_routes(self) -> tuple[Route, ...]:
+        async def give(_: Call) -> dict[str, str]:
+            return self.pushing.give_listen_key()
+
+        async def renew(_: Call) -> dict[str, str]:
+            return self.pushing.renew_listen_key()
+
+        async def end(_: Call) -> dict[str, str]:
+            return self.pushing.end_listen_key()
+
+        handlers = (("POST", give), ("PUT", renew), ("DELETE", end))
+        return tuple(Route(m, KEY_PATH, handler, is_keyed=True) for m, handler in handlers)
+
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         self.n_requests += 1
         n = self.n_requests
         body = (await request.read()).decode(errors="replace")
         fault = self._faults.of_request(n)
         kind = fault.kind if fault is not None else None
-        if self._faults.is_out(self._clock.now_at()):
+        if self._is_out():
             return _broken_off(request)
         await asyncio.sleep(self._latency_s)
         if fault is not None and kind is FaultKind.DELAY:
@@ -198,9 +226,9 @@ class RestServer:
                 -5000, f"Path {request.path}, Method {request.method} is invalid", status=404
             )
         query = request.raw_path.partition("?")[2]
+        if route.is_signed or route.is_keyed:
+            check_key(request.headers.get("X-MBX-APIKEY"), self._keys)
         if route.is_signed:
-            given = request.headers.get("X-MBX-APIKEY")
-            check_key(given, self._keys)
             parameters = check_signature(query, body, self._keys)
         else:
             parameters = dict(request.query)
@@ -211,6 +239,9 @@ class RestServer:
         generated_id = f"web_{self._clock.now_at():x}_{n}"
         read = Parameters(parameters, self._venue.instruments)
         return await route.handler(Call(self._venue, self._quotes, read, generated_id))
+
+    def _is_out(self) -> bool:
+        return self._faults.is_out(self._clock.now_at())
 
     def _clocks(self) -> tuple[Reading, ...]:
         skew_ms = self._faults.skew_ms(self._clock.now_at())

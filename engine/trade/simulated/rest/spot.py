@@ -22,7 +22,7 @@ from engine.trade.simulated.rest.call import (
     venue_now_at,
 )
 
-_TYPES = {
+SPOT_TYPES = {
     OrderType.MARKET: "MARKET",
     OrderType.LIMIT: "LIMIT",
     OrderType.STOP: "STOP_LOSS",
@@ -149,7 +149,7 @@ def _fate(order: BookOrder) -> dict[str, Any]:
         "cummulativeQuoteQty": plain(order.filled_quote),
         "status": STATUS[order.state],
         "timeInForce": "GTC" if _is_maker_only(order) else new.time_in_force.value,
-        "type": "LIMIT_MAKER" if _is_maker_only(order) else _TYPES[new.type],
+        "type": "LIMIT_MAKER" if _is_maker_only(order) else SPOT_TYPES[new.type],
         "side": new.side.upper(),
         "selfTradePreventionMode": "NONE",
     }
