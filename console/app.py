@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import signal
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,6 +12,7 @@ from textual import work
 from textual.app import App
 from textual.message import Message
 
+from console.app_messages import PollerFailed, Taken, Told
 from console.availability import why_disabled
 from console.bindings import (
     ENTRIES,
@@ -31,11 +30,11 @@ from console.kill_desk import KillDesk
 from console.kill_port import KillSwitch
 from console.kill_process import KillProcess
 from console.navigation import Navigation
-from console.operator_lock import OperatorLock
 from console.outcomes import Outcomes
 from console.palette import TablePalette
-from console.poller import MAX_POLL_S, MIN_POLL_S, Poller, Watch
+from console.poller import MAX_POLL_S, MIN_POLL_S, Poller, Source, Watch
 from console.questions import Questions
+from console.recording_desk import RecordingDesk
 from console.requests import Requests
 from console.runtime_starter import RuntimeStarter
 from console.screens.backtests import BacktestsScreen
@@ -103,24 +102,6 @@ class PaddockApp(Navigation, App[int]):
     }
     DEFAULT_MODE = "overview"
 
-    class Taken(Message):
-        """A snapshot was taken; a newer one replaces it when it is still waiting."""
-
-        def __init__(self, snapshot: Snapshot) -> None:
-            super().__init__()
-            self.snapshot = snapshot
-
-        def can_replace(self, message: Message) -> bool:
-            """Return whether an older message may be dropped for this one."""
-            return isinstance(message, PaddockApp.Taken)
-
-    class PollerFailed(Message):
-        """The poller ended by an error of ours."""
-
-        def __init__(self, error: Exception) -> None:
-            super().__init__()
-            self.error = error
-
     def __init__(
         self,
         session: Session,
@@ -150,14 +131,24 @@ class PaddockApp(Navigation, App[int]):
         self._outcomes = Outcomes()
         self._refusal = ("", "")
         self._first = FirstMinute(self, is_wanted=offers_start and not read_only)
-        self._poller = Poller(
+        self.recording = RecordingDesk(
             session,
-            lambda snapshot: self._from_thread(self.Taken(snapshot)),
-            lambda error: self._from_thread(self.PollerFailed(error)),
+            lambda text, level: self._from_thread(Told(text, level)),
+            lambda: self.current_mode,
         )
+        self._poller = self.make_source()
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = THEME_NAMES.get(session.config.console.theme, "paddock")
+
+    def make_source(self) -> Source:
+        """Return what snapshots come from, and what is asked for goes to."""
+        return Poller(self.session, self.took, lambda error: self._from_thread(PollerFailed(error)))
+
+    def took(self, snapshot: Snapshot) -> None:
+        """Record a snapshot and show it; called on the thread that took it."""
+        self.recording.took(snapshot)
+        self._from_thread(Taken(snapshot))
 
     @property
     def clock(self) -> Clock:
@@ -192,6 +183,7 @@ class PaddockApp(Navigation, App[int]):
     def on_unmount(self) -> None:
         """Stop looking."""
         self._poller.stop()
+        self.recording.stop()
 
     def on_paddock_app_taken(self, message: Taken) -> None:
         """Show a new snapshot, and start a runtime when the first one shows none."""
@@ -220,11 +212,25 @@ class PaddockApp(Navigation, App[int]):
             f"the console cannot read any more: {one_line(str(message.error))} ({log})", "error"
         )
 
+    def on_paddock_app_told(self, message: Told) -> None:
+        """Say it."""
+        self.say(message.text, message.level)
+
     def status_facts(self) -> StatusFacts:
         """Return what the first row shows now."""
         return StatusFacts(
-            self.snapshot, self.clock.now_at(), self._poller.poll_s, self._lag_ms, self.is_starting
+            self.snapshot,
+            self.clock.now_at(),
+            self._poller.poll_s,
+            self._lag_ms,
+            self.is_starting,
+            self.mark,
         )
+
+    @property
+    def mark(self) -> str:
+        """Return what the first row says before everything else, empty for nothing."""
+        return "REC" if self.recording.is_on else ""
 
     def is_stale(self, now_at: int) -> bool:
         """Return whether what the store held is older than three polls."""
@@ -237,7 +243,8 @@ class PaddockApp(Navigation, App[int]):
         """Have this read beside the rest from now on."""
         self._watch = watch
         self._shown_watch = None
-        self._poller.watch(replace(watch, trading=replace(watch.trading, account=self.account)))
+        asked = replace(watch, trading=replace(watch.trading, account=self.account))
+        self._poller.watch(self.recording.look_at(asked))
 
     def is_watching(self, watch: Watch) -> bool:
         """Return whether the snapshot was taken for this."""
@@ -313,6 +320,8 @@ class PaddockApp(Navigation, App[int]):
             self.say(f"unknown command {word!r}: ? lists what there is", "warn")
         elif entry.id == "open":
             self.open_strategy(argument.strip())
+        elif entry.id == "record":
+            self.record_into(argument.strip())
         elif entry.id == "go.events" and argument.strip():
             self.action_go_events()
             self.call_later(self._filter_shown, argument)
@@ -473,6 +482,15 @@ class PaddockApp(Navigation, App[int]):
         """Look half as often."""
         self._set_poll(self._poller.poll_s * 2)
 
+    def action_record(self) -> None:
+        """Record what is seen from now on, or end that."""
+        self.record_into("")
+
+    def record_into(self, name: str) -> None:
+        """Record into a new file, one below the home when none is named, or end that."""
+        self.say(*self.recording.toggle(name))
+        self.look_at(self._watch)
+
     def action_paper_arm(self) -> None:
         """Arm the paper account, after its name is typed."""
         if self.is_allowed("paper.arm"):
@@ -570,23 +588,3 @@ def threading_is_main() -> bool:
     import threading
 
     return threading.current_thread() is threading.main_thread()
-
-
-def run_console(session: Session, *, starts_runtime: bool = True, read_only: bool = False) -> int:
-    """Run the console until it is quit and return its exit code.
-
-    A second console on a home only looks, as one does that was asked to.
-    """
-    os.environ.setdefault("TEXTUAL_FPS", "60")
-    lock = OperatorLock(session.home)
-    why = "--read-only" if read_only else lock.take(operator(), session.clock.now_at())
-    app = PaddockApp(
-        session, starts_runtime=starts_runtime, owns_process=True, read_only=why, offers_start=True
-    )
-    try:
-        app.run()
-    finally:
-        lock.release()
-    if app.return_code and app.return_code > 128:
-        print("paddock: terminated; the runtime keeps running", file=sys.stderr)
-    return int(app.return_code or 0)

@@ -99,6 +99,9 @@ _KEY_TEXT = {
 }
 
 
+_DEPLOY = ("deploy-new",)
+
+
 def _promotion(place: Place) -> tuple[Entry, ...]:
     return (
         Entry(
@@ -133,6 +136,20 @@ def _rows(place: Place) -> tuple[Entry, ...]:
     )
 
 
+def _deployments() -> tuple[Entry, ...]:
+    place = Place.DEPLOYMENTS
+    return (
+        Entry("deploy.new", ("d",), "deploy", place, words=_DEPLOY, danger=Danger.COSTLY, footer=5),
+        Entry("rollout.raise", ("plus",), "raise", place, danger=Danger.RISKY, footer=6),
+        Entry("rollout.lower", ("minus",), "lower", place, danger=Danger.COSTLY, footer=7),
+        Entry("rollback", ("u",), "rollback", place, danger=Danger.COSTLY, footer=8),
+        Entry("entries.pause", ("p",), "pause entries", place, footer=8),
+        Entry("workers", ("w",), "workers", place, words=("workers",), footer=9),
+        Entry("strategy.retire", ("x",), "retire", place, words=("retire",), danger=Danger.COSTLY),
+        *_rows(place),
+    )
+
+
 ENTRIES: tuple[Entry, ...] = (
     Entry("halt", ("ctrl+k", "f9"), "HALT all trading, now", words=("halt",)),
     Entry("help", ("question_mark",), "help", words=("help", "keys"), footer=1),
@@ -161,6 +178,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("quit.ask", ("ctrl+q",), "quit; the runtime keeps running", words=("quit", "q")),
     Entry("runtime.start", ("u",), "start the runtime", words=("up",)),
     Entry("runtime.stop", (), "stop the runtime", words=("down",), danger=Danger.COSTLY),
+    Entry("record", (), "record what is seen/end that", words=("record",)),
     Entry("theme.next", (), "next theme", words=("theme",)),
     Entry("poll.faster", ("plus",), "look more often"),
     Entry("poll.slower", ("minus",), "look less often"),
@@ -218,6 +236,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("bottom", ("G",), "last row", Place.STRATEGIES),
     Entry("id.copy", ("y",), "copy id", Place.STRATEGIES),
     *_promotion(Place.STRATEGIES),
+    Entry("deploy.new", ("d",), "deploy", Place.STRATEGIES, words=_DEPLOY, danger=Danger.COSTLY),
     Entry("symbol.next", ("right_square_bracket",), "next symbol", Place.STRATEGY, footer=3),
     Entry("symbol.previous", ("left_square_bracket",), "previous symbol", Place.STRATEGY, footer=4),
     Entry("segment.next", ("i",), "segment", Place.STRATEGY, footer=5),
@@ -258,12 +277,20 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("row.previous", ("k",), "previous row", Place.ORDER),
     Entry("id.copy", ("y",), "copy id", Place.ORDER, footer=5),
     Entry("run.open", ("enter",), "open strategy", Place.DEPLOYMENTS, footer=3),
-    Entry("pane.next", ("tab",), "table", Place.DEPLOYMENTS, footer=4),
-    *_rows(Place.DEPLOYMENTS),
-    *_promotion(Place.DEPLOYMENTS),
+    Entry("pane.next", ("tab",), "table", Place.DEPLOYMENTS),
+    *_deployments(),
     Entry("reduce", ("R",), "reduce-only", Place.RISK, words=("reduce",), footer=3),
     Entry("rearm", ("U",), "re-arm", Place.RISK, words=("rearm",), danger=Danger.RISKY, footer=4),
     Entry("drill", ("t",), "test the switch", Place.RISK, words=("drill",), footer=5),
+    Entry(
+        "limit.edit",
+        ("e",),
+        "edit a limit",
+        Place.RISK,
+        words=("limit",),
+        danger=Danger.RISKY,
+        footer=5,
+    ),
     Entry("audit", ("l",), "audit", Place.RISK, words=("audit",), footer=6),
     Entry("pane.next", ("tab",), "pane", Place.RISK, footer=7),
     Entry("event.open", ("enter",), "open its object", Place.EVENTS, footer=3),
@@ -299,7 +326,16 @@ ENTRIES: tuple[Entry, ...] = (
 
 # What changes something, beside what asks first; a console that only looks has none of them.
 # Halting and reducing make things safer and stay.
-_ACTING = ("alert.ack", "runtime.start", "drill", "rearm", "strategy.pause", "reload", "edit")
+_ACTING = (
+    "entries.pause",
+    "alert.ack",
+    "runtime.start",
+    "drill",
+    "rearm",
+    "strategy.pause",
+    "reload",
+    "edit",
+)
 
 
 def is_acting(entry: Entry) -> bool:

@@ -146,10 +146,17 @@ def _root(
         bool,
         typer.Option("--read-only", help="Open the console to look only; halting still works."),
     ] = False,
+    record: Annotated[
+        Path | None, typer.Option(help="New file that what the console sees is recorded into.")
+    ] = None,
 ) -> None:
     context.obj = _session_opener(config)
     if context.invoked_subcommand is None:
-        _open_console(context.obj(), starts_runtime=not no_runtime, read_only=read_only)
+        _open_console(
+            context.obj(), starts_runtime=not no_runtime, read_only=read_only, record=record
+        )
+    elif record is not None:
+        raise UsageError("--record is about the console: it goes with no command")
 
 
 def _session_opener(config: Path | None) -> Callable[[], Session]:
@@ -157,13 +164,15 @@ def _session_opener(config: Path | None) -> Callable[[], Session]:
     return cache(lambda: open_session(config))
 
 
-def _open_console(session: Session, *, starts_runtime: bool, read_only: bool) -> None:
+def _open_console(
+    session: Session, *, starts_runtime: bool, read_only: bool, record: Path | None
+) -> None:
     # Textual draws on stderr, so that stdout may be a file.
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError("the console needs a terminal; `paddock --help` lists the commands")
-    from console.app import run_console
+    from console.run import run_console
 
-    code = run_console(session, starts_runtime=starts_runtime, read_only=read_only)
+    code = run_console(session, starts_runtime=starts_runtime, read_only=read_only, record=record)
     if code:
         raise typer.Exit(code)
 

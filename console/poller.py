@@ -10,7 +10,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from console.feed import Feed
 from console.pages import PagesWatch
@@ -33,6 +33,40 @@ class Watch:
     strategy_id: str | None = None
     trading: TradingWatch = field(default_factory=TradingWatch)
     pages: PagesWatch = field(default_factory=PagesWatch)
+
+
+class Source(Protocol):
+    """Where a console's snapshots come from, and where what it asks for goes."""
+
+    poll_s: float
+
+    def start(self) -> None:
+        """Begin to look."""
+        ...
+
+    def stop(self) -> None:
+        """Look no more."""
+        ...
+
+    def watch(self, watch: Watch) -> None:
+        """Change what is read beside the rest, and look at once."""
+        ...
+
+    def poke(self) -> None:
+        """Look now."""
+        ...
+
+    async def ask(self, name: str, arguments: dict[str, Any]) -> int:
+        """Insert a command for the conductor and return its id."""
+        ...
+
+    async def tell(self, event: Event) -> None:
+        """Append one event."""
+        ...
+
+    async def acknowledge(self, key: str) -> bool:
+        """Remember that the operator has seen an alert; False when there was nothing to see."""
+        ...
 
 
 class Poller:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from console.app import run_console
+from console.run import run_console
 from console.session import open_session
 from console.talk import EXIT_FAILED, one_line, say
 from engine.errors import PaddockError

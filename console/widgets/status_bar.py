@@ -26,6 +26,7 @@ MARKET_STYLES = {
     "STORE": "bold $background on $primary",
     "LIVE": "bold $background on $warning",
 }
+MARK_STYLE = "bold $background on $secondary"
 LAG_WARN_MS = 250.0
 _DRAWDOWN_RULE = "drawdown_reduce_frac"
 ACCOUNT_STYLES = {
@@ -55,6 +56,7 @@ class StatusFacts:
     ----------
     now_at : int, UTC ms
     lag_ms : float, how late the screen's loop was
+    mark : what is said before everything else, empty for nothing
     """
 
     snapshot: Snapshot | None
@@ -62,6 +64,7 @@ class StatusFacts:
     poll_s: float
     lag_ms: float = 0.0
     is_starting: bool = False
+    mark: str = ""
 
 
 def status_content(facts: StatusFacts, width: int) -> Content:
@@ -93,7 +96,7 @@ def _parts(facts: StatusFacts) -> list[tuple[int, Content]]:
     is_stale, data = _data_age(facts, snapshot)
     return [
         title,
-        (0, _labels(snapshot)),
+        (0, _labels(snapshot, facts.mark)),
         (7, _edge(snapshot)),
         (0, Content.assemble((trading.glyph, trading_colour), " ", _trading(snapshot))),
         (
@@ -109,11 +112,12 @@ def _parts(facts: StatusFacts) -> list[tuple[int, Content]]:
     ]
 
 
-def _labels(snapshot: Snapshot) -> Content:
+def _labels(snapshot: Snapshot, mark: str) -> Content:
     looks = " RO " if snapshot.read_only else ""
     account = f" {snapshot.account.upper()} "
     market = f" {snapshot.market_label} "
     return Content.assemble(
+        (f" {mark} " if mark else "", MARK_STYLE),
         (looks, "bold reverse"),
         (account, ACCOUNT_STYLES.get(snapshot.account, "bold")),
         (market, MARKET_STYLES.get(snapshot.market_label, "bold")),
