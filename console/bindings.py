@@ -44,6 +44,7 @@ class Place(StrEnum):
     EVENTS = "events"
     SETTINGS = "settings"
     HALT = "halt"
+    REPLAY = "replay"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,9 @@ _KEY_TEXT = {
     "less_than_sign": "<",
     "greater_than_sign": ">",
     "exclamation_mark": "!",
+    "full_stop": ".",
+    "comma": ",",
+    "dollar_sign": "$",
 }
 
 
@@ -321,6 +325,17 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("stops.cancel", ("C",), "cancel stops too", Place.HALT, danger=Danger.RISKY),
     Entry("halt.risk", ("7",), "risk screen", Place.HALT),
     Entry("overlay.close", ("escape", "enter", "q"), "close; stays halted", Place.HALT),
+    Entry("replay.pause", ("p",), "pause/play", Place.REPLAY, words=("play",)),
+    Entry("replay.next", ("full_stop",), "next picture", Place.REPLAY),
+    Entry("replay.previous", ("comma",), "picture before", Place.REPLAY),
+    Entry("replay.forward", ("greater_than_sign",), "a minute on", Place.REPLAY),
+    Entry("replay.backward", ("less_than_sign",), "a minute back", Place.REPLAY),
+    Entry("replay.start", ("0",), "first picture", Place.REPLAY),
+    Entry("replay.end", ("dollar_sign",), "last picture", Place.REPLAY),
+    Entry("replay.faster", ("plus",), "faster", Place.REPLAY),
+    Entry("replay.slower", ("minus",), "slower", Place.REPLAY),
+    Entry("replay.follow", ("o",), "follow the operator", Place.REPLAY, words=("follow",)),
+    Entry("replay.at", (), "go to a moment", Place.REPLAY, words=("at",), takes="TIME"),
 )
 
 

@@ -29,6 +29,7 @@ from console.commands.lifecycle import pause, promote, resume, retire
 from console.commands.paper import paper
 from console.commands.rearm import drill, rearm
 from console.commands.reconcile import reconcile
+from console.commands.replay import replay
 from console.commands.report import report_app
 from console.commands.runtime import down, status, up
 from console.commands.search import search
@@ -72,6 +73,7 @@ COMMANDS = (
     status,
     doctor,
     serve,
+    replay,
     reduce,
     halt,
     cancel,

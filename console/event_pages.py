@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from engine.store.database import Store
     from engine.store.events import EventRow
 
-_LEVELS = ("debug", "info", "warn", "error")
+LEVELS = ("debug", "info", "warn", "error")
 
 
 class EventPages:
@@ -61,7 +61,7 @@ def words_of(text: str) -> tuple[str, str | None, str | None]:
         name, is_set, value = word.partition("=")
         if is_set and name == "kind" and value:
             kind = value
-        elif is_set and name == "level" and value in _LEVELS:
+        elif is_set and name == "level" and value in LEVELS:
             level = value
         else:
             words.append(word)
@@ -105,7 +105,7 @@ async def _count_after(store: Store, query: EventsQuery, after_id: int) -> int:
     from engine.store.tables import events
 
     words, kind, level = words_of(query.text)
-    levels = _LEVELS[_LEVELS.index(level or query.level) :]
+    levels = LEVELS[LEVELS.index(level or query.level) :]
     counted: Any = select(func.count()).select_from(events).where(events.c.id > after_id)
     counted = counted.where(events.c.level.in_(levels))
     if kind is not None:

@@ -86,6 +86,7 @@ class PromptLine(Horizontal):
     def __init__(self) -> None:
         super().__init__(id="prompt")
         self._mark = ""
+        self._hint = Content("")
         self._timer: Timer | None = None
 
     def compose(self) -> ComposeResult:
@@ -105,6 +106,14 @@ class PromptLine(Horizontal):
         if self._timer is not None:
             self._timer.stop()
         self._timer = self.set_timer(SAID_FOR_S, self._fade)
+
+    def hint(self, text: str) -> None:
+        """Show this, greyed, whenever nothing is said."""
+        hint = Content.styled(text, "$muted")
+        if hint != self._hint:
+            self._hint = hint
+            if self._timer is None:
+                self._fade()
 
     def ask(self, mark: str, text: str = "", words: list[str] | None = None) -> None:
         """Let a line be typed, completed from `words`."""
@@ -135,4 +144,5 @@ class PromptLine(Horizontal):
         self.post_message(self.Typed(mark, text, is_final=True))
 
     def _fade(self) -> None:
-        self.query_one("#said", Static).update("")
+        self._timer = None
+        self.query_one("#said", Static).update(self._hint)
