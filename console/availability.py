@@ -86,6 +86,27 @@ def _why_no_alert(snapshot: Snapshot) -> str:
     return "" if snapshot.trading is not None and snapshot.trading.alerts else "no alert is raised"
 
 
+def _why_no_deploy(snapshot: Snapshot) -> str:
+    pages = None if snapshot.store is None else snapshot.store.pages
+    deployed = None if pages is None else pages.deployed
+    return "nothing trades: + on screen 2 promotes a strategy" if deployed == () else ""
+
+
+def _why_no_rollout(snapshot: Snapshot) -> str:
+    is_there = _has_version(snapshot, ("rolling",))
+    return "" if is_there else "no version is being rolled out: d deploys a strategy"
+
+
+def _why_no_rollback(snapshot: Snapshot) -> str:
+    is_there = _has_version(snapshot, ("checking", "rolling", "live"))
+    return "" if is_there else "no version is checked, rolled out or live"
+
+
+def _has_version(snapshot: Snapshot, states: tuple[str, ...]) -> bool:
+    pages = None if snapshot.store is None else snapshot.store.pages
+    return pages is not None and any(row.state in states for row in pages.versions)
+
+
 _REASONS: Mapping[str, Callable[[Snapshot], str]] = {
     "cycle.start": _why_no_new_cycle,
     "cycle.pause": _why_no_running_cycle,
@@ -97,6 +118,10 @@ _REASONS: Mapping[str, Callable[[Snapshot], str]] = {
     "reduce": _why_no_reduce,
     "rearm": _why_no_rearm,
     "paper.arm": _why_no_arming,
+    "deploy.new": _why_no_deploy,
+    "rollout.raise": _why_no_rollout,
+    "rollout.lower": _why_no_rollout,
+    "rollback": _why_no_rollback,
     "alert.ack": _why_no_alert,
     "alert.open": _why_no_alert,
 }

@@ -6,13 +6,16 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
+from textual.containers import Horizontal
 from textual.content import Content
 
 from console.bindings import Place, bindings_of
-from console.format import age, bar, drawdown, number, percent, short_id
+from console.deploy_desk import DeployDesk
+from console.format import age, bar, drawdown, number, short_id
 from console.money import quote, signed_quote
 from console.pages import PagesWatch
 from console.poller import Watch
+from console.screens.deployment_text import version_content, version_title, workers_content
 from console.screens.tables import TablesScreen
 from console.snapshot import Snapshot
 from console.states import state_style
@@ -22,11 +25,8 @@ from console.widgets.panel import Panel
 
 if TYPE_CHECKING:
     from engine.store.deployments import DeploymentRow
-    from engine.store.heartbeats import HeartbeatRow
     from engine.store.strategies import StrategyRow
 
-# Of engine.deploy.rollout, whose import a picture does not need.
-_STEPS_FRAC = (0.05, 0.25, 0.50, 1.0)
 _COLUMNS = (
     LiveColumn("strategy", "strategy", 8),
     LiveColumn("type", "type", 16, min_screen=90),
@@ -49,8 +49,11 @@ _VERSIONS = (
     LiveColumn("reason", "why", 16, takes_rest=True),
     LiveColumn("age", "since", 6, is_number=True),
 )
+_ORDER = ("rolling", "checking", "live", "draining", "ended")
 _NOTHING = "Nothing trades: + on screen 2 promotes a strategy to paper."
-_NO_VERSION = "No strategy was ever deployed as a Worker; what trades is below."
+_NO_VERSION = "No strategy was ever deployed as a Worker: tab, then d deploys one that trades."
+_TRADES_NOT = "that strategy does not trade any more: tab goes to those that do"
+_NO_CHOICE = "No version of the strategy under the cursor was deployed: d deploys it."
 
 
 class DeploymentsScreen(TablesScreen):
@@ -66,8 +69,12 @@ class DeploymentsScreen(TablesScreen):
     DEFAULT_CSS = """
     DeploymentsScreen #versions { height: 1fr; }
     DeploymentsScreen #list { height: 1fr; }
-    DeploymentsScreen #where { height: 8; }
-    DeploymentsScreen.-narrow #where { height: 6; }
+    DeploymentsScreen #lower { height: 13; }
+    DeploymentsScreen #version { width: 1fr; height: 1fr; }
+    DeploymentsScreen #where { width: 1fr; height: 1fr; }
+    DeploymentsScreen.-narrow #lower { height: 9; }
+    DeploymentsScreen.-narrow #where { display: none; }
+    DeploymentsScreen.-narrow #where.-zoomed { display: block; }
     """
 
     def __init__(self) -> None:
@@ -76,10 +83,12 @@ class DeploymentsScreen(TablesScreen):
         self._versions: dict[str, DeploymentRow] = {}
 
     def body(self) -> ComposeResult:
-        """Yield the versions that were deployed, what trades, and where."""
+        """Yield the versions that were deployed, what trades, one version's gates, and where."""
         yield LiveTable(_VERSIONS, "versions")
         yield LiveTable(_COLUMNS, "list")
-        yield Panel("Where it runs", "where")
+        with Horizontal(id="lower"):
+            yield Panel("Rollout", "version")
+            yield Panel("Versions and workers", "where", wraps=False)
 
     def crumbs(self) -> str:
         """Return how many trade, by mode."""
@@ -105,7 +114,8 @@ class DeploymentsScreen(TablesScreen):
         pages = None if store is None else store.pages
         if pages is not None and pages.deployed is not None:
             self._rows = {row.id: row for row in pages.deployed}
-            self._versions = {_version_key(row): row for row in pages.versions}
+            ranked = sorted(pages.versions, key=lambda row: _ORDER.index(row.state))
+            self._versions = {_version_key(row): row for row in ranked}
         colours, view, rows = self.app.theme_variables, snapshot.trading, self._rows
         table.show_rows(tuple(rows), lambda key: deployment_cells(rows[key], view, colours))
         deployed = self._versions
@@ -116,12 +126,12 @@ class DeploymentsScreen(TablesScreen):
         table.border_subtitle = (
             f"▲ {age(store.read_at, now_at)} old" if stale and store is not None else ""
         )
-        self._show_where()
+        self._show_version()
 
     def on_live_table_highlighted(self, event: LiveTable.Highlighted) -> None:
         """Show the version under the cursor."""
         event.stop()
-        self._show_where()
+        self._show_version()
 
     def on_live_table_chosen(self, event: LiveTable.Chosen) -> None:
         """Open the strategy under the cursor."""
@@ -132,43 +142,89 @@ class DeploymentsScreen(TablesScreen):
         """Copy the id of the strategy under the cursor."""
         self.console.copy_id(self._strategy_id())
 
-    def action_strategy_promote(self) -> None:
-        """Promote the strategy under the cursor, after a question."""
-        if (row := self._row()) is not None:
-            self.console.desk.promote(row)
+    def action_deploy_new(self) -> None:
+        """Bring the strategy under the cursor out as a Worker, after a yes."""
+        if self.console.is_allowed("deploy.new") and (row := self._row()) is not None:
+            self._desk.deploy(row)
 
-    def action_strategy_pause(self) -> None:
-        """Pause the strategy under the cursor, or resume it, after a yes."""
-        if (row := self._row()) is not None:
-            self.console.desk.pause_or_resume(row)
+    def action_rollout_raise(self) -> None:
+        """Give the version under the cursor more of its capital, after its id is typed."""
+        if self.console.is_allowed("rollout.raise") and (row := self._version_row()) is not None:
+            self._desk.raise_share(row)
+
+    def action_rollout_lower(self) -> None:
+        """Give the version under the cursor less of its capital, after a yes."""
+        if self.console.is_allowed("rollout.lower") and (row := self._version_row()) is not None:
+            self._desk.lower_share(row)
+
+    def action_rollback(self) -> None:
+        """Take the version under the cursor back, after a yes."""
+        if self.console.is_allowed("rollback") and (row := self._version_row()) is not None:
+            self._desk.roll_back(row)
+
+    def action_entries_pause(self) -> None:
+        """Let the strategy under the cursor enter nothing more, at once."""
+        if self.console.is_allowed("entries.pause") and (row := self._row()) is not None:
+            self._desk.pause_entries(row)
 
     def action_strategy_retire(self) -> None:
         """Retire the strategy under the cursor, after a yes."""
         if (row := self._row()) is not None:
             self.console.desk.retire(row)
 
+    def action_workers(self) -> None:
+        """Show versions and workers alone, with what was measured, or all again."""
+        where = self.query_one("#where", Panel)
+        self.zoom(None if self.is_zoomed else where)
+        self._show_version()
+
+    @property
+    def _desk(self) -> DeployDesk:
+        return DeployDesk(self.console)
+
     def _strategy_id(self) -> str | None:
         key = self.table.selected_key
         version = self._versions.get(key or "")
         return key if version is None else version.strategy_id
 
-    def _show_where(self) -> None:
+    def _show_version(self) -> None:
         snapshot = self.console.snapshot
         if snapshot is None:
             return
-        panel = self.query_one("#where", Panel)
         now_at = self.console.clock.now_at()
-        version = self._versions.get(self.query_one("#versions", LiveTable).selected_key or "")
-        if version is not None and self.table.id == "versions":
-            title = f"Version {version.version} of {short_id(version.strategy_id)}"
-            panel.show(version_content(version, now_at), title=title)
+        version = self._chosen_version()
+        panel = self.query_one("#version", Panel)
+        if version is None:
+            panel.show(Content(_NO_CHOICE if self._rows else _NO_VERSION), title="Rollout")
         else:
-            panel.show(where_content(snapshot, now_at), title="Where it runs")
+            settings = self.console.session.config.deploy
+            panel.show(version_content(version, settings, now_at), title=version_title(version))
+        own = tuple(
+            row
+            for row in self._versions.values()
+            if self.is_zoomed or (version is not None and row.strategy_id == version.strategy_id)
+        )
+        words = workers_content(snapshot, own, now_at, is_whole=self.is_zoomed)
+        self.query_one("#where", Panel).show(words)
+
+    def _chosen_version(self) -> DeploymentRow | None:
+        """Return the version under the cursor, or the newest of the strategy under it."""
+        key = self.table.selected_key
+        if self.table.id == "versions":
+            return self._versions.get(key or "")
+        own = [row for row in self._versions.values() if row.strategy_id == key]
+        return max(own, key=lambda row: (row.state != "ended", row.version), default=None)
+
+    def _version_row(self) -> DeploymentRow | None:
+        row = self._chosen_version()
+        if row is None:
+            self.console.say(_NO_CHOICE if self._rows else _NO_VERSION, "warn")
+        return row
 
     def _row(self) -> StrategyRow | None:
         row = self._rows.get(self._strategy_id() or "")
         if row is None:
-            self.console.say(_NOTHING, "warn")
+            self.console.say(_TRADES_NOT if self._rows else _NOTHING, "warn")
         return row
 
 
@@ -208,62 +264,5 @@ def version_cells(row: DeploymentRow, now_at: int, colours: dict[str, str]) -> R
     }
 
 
-def version_content(row: DeploymentRow, now_at: int) -> Content:
-    """Return one version in words: its steps, its reason, what was measured last."""
-    steps = " → ".join(
-        f"{step:.0%}{' ✓' if step < row.share_frac else ' ●' if step == row.share_frac else ''}"
-        for step in _STEPS_FRAC
-    )
-    where = f" at {row.url}" if row.url else ""
-    facts = "  ".join(f"{name.replace('_', ' ')} {_fact(v)}" for name, v in row.facts.items())
-    return Content("\n").join(
-        [
-            Content(f"{steps}   this share for {age(row.step_at, now_at)}"),
-            Content(row.reason or "no reason was told"),
-            Content.styled(
-                f"{row.target}{where} · asked by {row.who} {age(row.created_at, now_at)} ago · "
-                f"{percent(row.allocation_frac)} of equity · rolled back at a loss of "
-                f"{percent(row.stop_frac)} · bundle {row.bundle[:10] or '–'}",
-                "$muted",
-            ),
-            Content(facts),
-        ]
-    )
-
-
 def _version_key(row: DeploymentRow) -> str:
     return f"{row.strategy_id}/{row.version}"
-
-
-def _fact(value: object) -> str:
-    return number(value) if isinstance(value, float) else str(value)
-
-
-def where_content(snapshot: Snapshot, now_at: int) -> Content:
-    """Return the processes that trade, and that Workers are not among them yet."""
-    store = snapshot.store
-    beats = [] if store is None else [b for b in store.heartbeats if b.kind == "trader"]
-    lines = [_trader_line(beat, now_at) for beat in beats]
-    if not lines:
-        lines = [Content("No trader has told of itself: u starts the runtime, which has one.")]
-    lines.append(
-        Content.styled(
-            "A strategy without a version as a Worker is decided in the trader itself.",
-            "$muted",
-        )
-    )
-    return Content("\n").join(lines)
-
-
-def _trader_line(beat: HeartbeatRow, now_at: int) -> Content:
-    style = state_style(beat.state)
-    facts = "  ".join(
-        f"{name.replace('_', ' ')} {value}"
-        for name, value in beat.detail.items()
-        if isinstance(value, int | float | str) and value != ""
-    )
-    return Content.assemble(
-        (style.glyph, f"${style.colour}"),
-        f" {beat.name}  {beat.state}  heard {age(beat.at, now_at)} ago  ",
-        (facts, "$muted"),
-    )

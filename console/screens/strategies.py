@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.events import Resize
 
 from console.bindings import Place, bindings_of
+from console.deploy_desk import DeployDesk
 from console.format import age, count, drawdown, number, percent, short_id, signed_percent
 from console.poller import Watch
 from console.screens.compare import MOST_COMPARED, CompareScreen
@@ -223,6 +224,11 @@ class StrategiesScreen(FrameScreen):
         """Retire the strategy under the cursor, after a yes."""
         if (row := self._row()) is not None:
             self.console.desk.retire(row)
+
+    def action_deploy_new(self) -> None:
+        """Bring the strategy under the cursor out as a Worker, after a yes."""
+        if (row := self._row()) is not None:
+            DeployDesk(self.console).deploy(row)
 
     def _fit(self, width: int) -> None:
         self.query_one(LiveTable).fit_columns(_EVERY_COLUMN if self._is_wide else width)

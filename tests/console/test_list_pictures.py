@@ -34,7 +34,6 @@ async def _learners(pilot: Pilot[int]) -> None:
 async def _deployments(pilot: Pilot[int]) -> None:
     await pilot.press("6")
     await until_shown(pilot, "◐ rolling")
-    await pilot.press("j")
     await until_shown(pilot, "5% ✓ → 25% ●")
 
 

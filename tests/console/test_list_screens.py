@@ -166,7 +166,6 @@ async def test_deployed_versions_show_their_step_and_reason(
         await pilot.press("6")
         await until_shown(pilot, "◐ rolling")
         assert "✗ rolled back" in text_of(app)
-        await pilot.press("j")
         await until_shown(pilot, "5% ✓ → 25% ● → 50% → 100%")
         assert "waits for 180 s and 1 decisions" in text_of(app)
 
