@@ -189,8 +189,8 @@ def _worker_line(row: DeploymentRow, now_at: int, strategy: str) -> Content:
         where = f"ended {age(row.ended_at or row.changed_at, now_at)} ago"
     return Content.assemble(
         (style.glyph, f"${style.colour}"),
-        f" {strategy}{' ' if strategy else ''}v{row.version} {row.bundle[:6] or '–':<6} {day(row.created_at)} "
-        f"{row.share_frac:>4.0%} {word:<11} ",
+        f" {strategy}{' ' if strategy else ''}v{row.version} {row.bundle[:6] or '–':<6}"
+        f" {day(row.created_at)} {row.share_frac:>4.0%} {word:<11} ",
         (where, "" if row.url else "$muted"),
     )
 
