@@ -127,6 +127,28 @@ def _orders(book: AccountBook, resting: Sequence[VenueOrder], *, is_quiet: bool)
     return found
 
 
+def unconserved(book: AccountBook, venue_fills: Sequence[Fill], began_quote: Decimal) -> list[str]:
+    """Return what cash differs from what every fill, counted anew, leaves of the beginning.
+
+    Parameters
+    ----------
+    venue_fills : every fill of the account that the venue ever made
+    began_quote : what the account began with: that much, and nothing else
+    """
+    cash = {book.quote_asset: began_quote}
+    for fill in venue_fills:
+        paid = EXACT.multiply(signed_base_of(fill), fill.price)
+        cash[book.quote_asset] = EXACT.subtract(cash[book.quote_asset], paid)
+        # A fee in base makes a position smaller, and is counted there.
+        if fill.fee_asset != base_of(fill.symbol):
+            cash[fill.fee_asset] = EXACT.subtract(cash.get(fill.fee_asset, ZERO), fill.fee)
+    return [
+        f"{asset}: {book.cash.get(asset, ZERO)} here, but the fills leave {cash.get(asset, ZERO)}"
+        for asset in sorted(cash.keys() | book.cash.keys())
+        if book.cash.get(asset, ZERO) != cash.get(asset, ZERO)
+    ]
+
+
 def doubles(book: AccountBook) -> list[str]:
     """Return what was entered twice for one decision: a lost answer that was sent again."""
     entered: Counter[tuple[str, str, int]] = Counter()
@@ -143,6 +165,21 @@ def oversized(book: AccountBook, most_base: Mapping[str, Decimal]) -> list[str]:
         f"{position.strategy_id} holds {position.signed_base} of {position.symbol}"
         for position in book.open_positions()
         if abs(position.signed_base) > most_base.get(position.symbol, ZERO)
+    ]
+
+
+def overprotected(book: AccountBook) -> list[str]:
+    """Return what more is resting to close than is held: a stop or a target that exists twice."""
+    resting: dict[tuple[str, str, Purpose], Decimal] = {}
+    for order in book.active_orders():
+        request = order.request
+        if request.purpose.is_protective:
+            key = (request.strategy_id, request.symbol, request.purpose)
+            resting[key] = resting.get(key, ZERO) + (order.left_base or ZERO)
+    return [
+        f"{strategy_id} has {purpose} orders for {left} of {symbol}, and holds {held}"
+        for (strategy_id, symbol, purpose), left in resting.items()
+        if left > abs(held := book.position(strategy_id, symbol).signed_base)
     ]
 
 

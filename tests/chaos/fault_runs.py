@@ -15,6 +15,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -30,19 +31,19 @@ from engine.market.store import MarketStore
 from engine.risk.latch import Latch
 from engine.trade.assembly import Assembly, Terms, assemble
 from engine.trade.decision import ClosedBar, Decision, decimal_of
-from engine.trade.exchange import VenueOrder
 from engine.trade.instrument import Instrument, round_price, round_qty
 from engine.trade.journal import Journal
 from engine.trade.orders import OrderRequest, OrderType, Purpose, Side, client_id_of
 from engine.trade.simulated.exchange import SimulatedExchange
-from engine.trade.simulated.faults import NO_FAULTS, Fault, FaultPlan, Faults
+from engine.trade.simulated.faults import FaultPlan
 from engine.trade.simulated.matching import MatchingEngine
 from engine.trade.simulated.rules import VenueRules
 from engine.trade.strategy_trader import StrategyTrader
 from engine.trade.trader_spec import TraderSpec
 from engine.trading_settings import Limits, Orders
 from engine.types import SeriesKey
-from tests.chaos.account_laws import broken_laws, unprotected
+from tests.chaos.account_laws import broken_laws, overprotected, unconserved, unprotected
+from tests.chaos.fault_wire import Switch, Wire
 from tests.chaos.harness import told
 from tests.chaos.quick_timeline import QuickTimeline
 
@@ -65,63 +66,6 @@ class Step:
 
 
 @dataclass
-class Switch:
-    """Faults that can be turned off."""
-
-    plan: FaultPlan
-    is_on: bool = True
-
-    def of_request(self, n: int) -> Fault | None:
-        return self._now.of_request(n)
-
-    def of_news(self, n: int) -> Fault | None:
-        return self._now.of_news(n)
-
-    def is_out(self, at: int) -> bool:
-        return self._now.is_out(at)
-
-    def skew_ms(self, at: int) -> int:
-        return self._now.skew_ms(at)
-
-    def price_factor(self, n: int) -> Decimal:
-        return self._now.price_factor(n)
-
-    @property
-    def _now(self) -> Faults:
-        return self.plan if self.is_on else NO_FAULTS
-
-
-class Wire:
-    """An exchange as one life of a gateway reaches it: its requests outlive it."""
-
-    def __init__(self, exchange: SimulatedExchange) -> None:
-        self._exchange = exchange
-        self._on_way: set[asyncio.Task[Any]] = set()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._exchange, name)
-
-    async def submit(self, request: OrderRequest) -> VenueOrder:
-        order: VenueOrder = await self._outliving(self._exchange.submit(request))
-        return order
-
-    async def cancel(self, symbol: str, client_id: str) -> VenueOrder:
-        order: VenueOrder = await self._outliving(self._exchange.cancel(symbol, client_id))
-        return order
-
-    async def _outliving(self, work: Any) -> Any:
-        task = asyncio.ensure_future(work)
-        self._on_way.add(task)
-        task.add_done_callback(self._ended)
-        return await asyncio.shield(task)
-
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._on_way.discard(task)
-        if not task.cancelled():
-            task.exception()
-
-
-@dataclass
 class Outcome:
     """What a plan came to."""
 
@@ -132,6 +76,8 @@ class Outcome:
     n_deaths: int = 0
     n_unknown: int = 0
     n_refused: int = 0
+    lived: str = ""
+    met: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     words: list[str] = field(default_factory=list)
 
@@ -145,7 +91,8 @@ class FaultRun:
         self.folder = folder
         self.timeline = QuickTimeline(BEGAN_AT)
         self.is_perp = self.draw.random() < 0.5
-        self.steps = list(_steps(self.draw, market))
+        feed, steps = _steps(self.draw, market)
+        self.steps = list(steps)
         self.instruments = _instruments(self.steps, "perp" if self.is_perp else "spot")
         self.switch = Switch(_plan(self.draw, seed))
         engine = MatchingEngine(
@@ -160,7 +107,10 @@ class FaultRun:
         )
         self.latch = Latch(folder / "halt", "paper", "here")
         self.latch.arm("test", "begin", BEGAN_AT)
-        self.outcome = Outcome(seed, [])
+        # Drawn apart, so that it changes nothing else of a plan.
+        self.pushes = random.Random(f"{seed} pushes").random() < 0.5
+        kind, way = "perp" if self.is_perp else "spot", "told" if self.pushes else "asked"
+        self.outcome = Outcome(seed, [], lived=f"{kind} {feed} {way}")
         self.bars: dict[str, list[ClosedBar]] = {symbol: [] for symbol in self.instruments}
         self.decided: dict[str, dict[int, dict[str, Decision]]] = {}
         self.life: Assembly | None = None
@@ -204,7 +154,7 @@ class FaultRun:
         """Begin a life: the same way at the first start and after a death."""
         journal = Journal.open(self.folder / "paper", "paper", now_at=self.timeline.now_at())
         self.life = assemble(
-            Wire(self.exchange),
+            Wire(self.exchange, self.switch, self.timeline.now_at if self.pushes else None),
             journal,
             self.latch,
             Terms(Orders(rate_per_minute=10_000), Limits(), 0.02, 60.0, "USDT"),
@@ -375,6 +325,7 @@ class FaultRun:
             self.folder / "paper",
             is_perp=self.is_perp,
         )
+        broken += unconserved(book, fills, BALANCE_QUOTE) + overprotected(book)
         dust = {
             (seen.holding.strategy_id, seen.holding.symbol)
             for seen in life.post.positions().positions
@@ -393,6 +344,7 @@ class FaultRun:
         self.outcome.broken += [f"{when}: {words}" for words in broken]
         self.outcome.n_orders = len(book.orders)
         self.outcome.n_fills = len(fills)
+        self.outcome.met = dict(self.switch.met)
         lines = [line.record for line in life.gateway.journal.read()]
         states = [r.state.value for r in lines if r.kind == "order"]  # type: ignore[union-attr]
         self.outcome.n_unknown = states.count("unknown")
@@ -427,14 +379,19 @@ def _rules(draw: random.Random, is_perp: bool) -> VenueRules:
     )
 
 
-def _steps(draw: random.Random, market: Path | None) -> Iterator[Step]:
-    """Yield prices for some ten minutes: walked bars, or ticks."""
-    if market is not None:
-        yield from _stored_steps(draw, market)
-        return
+def _steps(draw: random.Random, market: Path | None) -> tuple[str, Iterator[Step]]:
+    """Return prices for some ten minutes, and what they are: walked bars, or ticks."""
+    if market is None:
+        spread = draw.choice((0.0005, 0.002))
+        is_ticks = draw.random() < 0.5
+        return "ticks" if is_ticks else "bars", _drawn_steps(draw, spread, is_ticks=is_ticks)
+    if draw.random() < 0.5:
+        return "bars", _stored_bars(draw, market)
+    return "ticks", _stored_ticks(draw, market)
+
+
+def _drawn_steps(draw: random.Random, spread: float, *, is_ticks: bool) -> Iterator[Step]:
     prices = {"BTC/USDT": 50_000.0, "ETH/USDT": 2_000.0}
-    spread = draw.choice((0.0005, 0.002))
-    is_ticks = draw.random() < 0.5
     yield from (Step(0, symbol, _price(symbol, price)) for symbol, price in prices.items())
     for bar in range(10):
         times = (
@@ -446,13 +403,6 @@ def _steps(draw: random.Random, market: Path | None) -> Iterator[Step]:
             for symbol in prices:
                 prices[symbol] *= 1.0 + draw.gauss(0.0, spread)
                 yield Step(bar * BAR_MS + after_ms, symbol, _price(symbol, prices[symbol]))
-
-
-def _stored_steps(draw: random.Random, market: Path) -> Iterator[Step]:
-    if draw.random() < 0.5:
-        yield from _stored_bars(draw, market)
-    else:
-        yield from _stored_ticks(draw, market)
 
 
 def _stored_bars(draw: random.Random, market: Path) -> Iterator[Step]:
@@ -524,16 +474,23 @@ def main() -> int:
     parser.add_argument("--words", action="store_true", help="print what was told, too")
     arguments = parser.parse_args()
     n_broken, totals = 0, dict.fromkeys(("n_orders", "n_fills", "n_deaths", "n_unknown"), 0)
+    lived: Counter[str] = Counter()
+    met: Counter[str] = Counter()
+    began_s = time.monotonic()
     for seed in range(arguments.first, arguments.first + arguments.runs):
         outcome = run_plan(seed, arguments.market)
         n_broken += bool(outcome.broken)
         for name in totals:
             totals[name] += getattr(outcome, name)
+        lived[outcome.lived] += 1
+        met.update(outcome.met)
         if outcome.broken or arguments.words:
             shown = outcome if arguments.words else replace(outcome, words=[])
             with contextlib.suppress(BrokenPipeError):
                 print(told(vars(shown)), flush=True)
-    print(told({"runs": arguments.runs, "broken": n_broken, **totals}), flush=True)
+    seconds = round(time.monotonic() - began_s, 1)
+    found = {"runs": arguments.runs, "broken": n_broken, "seconds": seconds, **totals}
+    print(told({**found, "lived": lived, "met": met}), flush=True)
     return 1 if n_broken else 0
 
 

@@ -23,7 +23,7 @@ from engine.trade.simulated.venue import CLOCK_STATE, Venue
 from engine.trade.simulated.venue_store import VenueStore
 from engine.trade.simulated.venue_time import VenueTime
 from engine.types import MS_PER_DAY
-from tests.chaos.fault_runs import Switch
+from tests.chaos.fault_wire import Switch
 from tests.venues.simulated_server import KEYS
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT")

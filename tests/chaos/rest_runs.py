@@ -24,7 +24,7 @@ from engine.trade.simulated.faults import FaultKind, FaultPlan
 from tests.actors.trading_house import TradingHouse
 from tests.busy_strategies import busy_genome
 from tests.chaos.account_laws import broken_laws
-from tests.chaos.fault_runs import Switch
+from tests.chaos.fault_wire import Switch
 from tests.chaos.harness import told
 from tests.chaos.rest_market import SYMBOLS, RestMarket
 
