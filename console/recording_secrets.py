@@ -32,7 +32,8 @@ class SecretFilter:
             if len(part) >= _MIN_LENGTH
         }
         # As they stand inside JSON; the longest first, since one may hold another.
-        self._secrets = sorted((json.dumps(part)[1:-1] for part in found), key=len, reverse=True)
+        inside = (json.dumps(part, ensure_ascii=False)[1:-1] for part in found)
+        self._secrets = sorted(inside, key=len, reverse=True)
 
     def clean(self, text: str) -> str:
         """Return JSON text without them."""
