@@ -13,7 +13,8 @@ from engine.market.generated import GENERATED_START_AT, generate_bars
 from engine.trade.instrument import MarketType
 from engine.trade.keys import Keys, Redactor
 from engine.trade.live import CcxtExchange
-from engine.trade.live_client import trading_client
+from engine.trade.live_client import trading_client, watching_client
+from engine.trade.order_pushes import OrderPushes
 from engine.trade.simulated.listing import instrument_like
 from engine.trade.simulated.matching import MatchingEngine
 from engine.trade.simulated.price_feed import BarFeed
@@ -27,6 +28,7 @@ from tests.chaos.fault_wire import Switch
 from tests.venues.simulated_server import KEYS
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
+BALANCE_QUOTE = Decimal(100_000)
 HISTORY_DAYS = 20
 DAYS = 45
 
@@ -37,10 +39,18 @@ class RestMarket:
     Attributes
     ----------
     switch : faults of the REST face, in real time
+    pushes : whether a trader listens to its websocket
     """
 
     def __init__(
-        self, folder: Path, switch: Switch, market_type: MarketType, speed: float, seed: int
+        self,
+        folder: Path,
+        switch: Switch,
+        market_type: MarketType,
+        speed: float,
+        seed: int,
+        *,
+        pushes: bool,
     ) -> None:
         end_at = GENERATED_START_AT + DAYS * MS_PER_DAY
         self._series = {
@@ -51,6 +61,7 @@ class RestMarket:
             for symbol, bars in self._series.items()
         }
         self.switch = switch
+        self.pushes = pushes
         self.market_type = market_type
         self.fatal: list[StoreError] = []
         self._folder = folder
@@ -74,7 +85,7 @@ class RestMarket:
             refuses_immediate_triggers=True,
             commission_in="quote" if self.market_type == "perp" else "received",
         )
-        engine = MatchingEngine(self.listed, rules, {"USDT": Decimal(100_000)}, self._seed)
+        engine = MatchingEngine(self.listed, rules, {"USDT": BALANCE_QUOTE}, self._seed)
         self.venue = Venue(engine, BarFeed(self._series, "5m", self.listed), time, store)
         # What a stopped venue is still asked for is nobody's any more.
         self.fatal = []
@@ -102,7 +113,20 @@ class RestMarket:
         url = f"http://127.0.0.1:{self._port}"
         keys = Keys(KEYS.api_key, KEYS.secret)
         client: Any = trading_client(name, keys, clock, api_url=url, timeout_s=3.0)
-        return CcxtExchange("paper", name, client, clock, Redactor(keys), symbols=SYMBOLS)
+        pushes = OrderPushes(
+            "binance",
+            lambda: watching_client(name, keys, clock, api_url=url, timeout_s=3.0),
+            Redactor(keys),
+        )
+        return CcxtExchange(
+            "paper",
+            name,
+            client,
+            clock,
+            Redactor(keys),
+            symbols=SYMBOLS,
+            pushes=pushes if self.pushes else None,
+        )
 
     async def _keep_ticking(self) -> None:
         while True:

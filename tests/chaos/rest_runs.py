@@ -23,10 +23,10 @@ from engine.trade.accounts import account_latch
 from engine.trade.simulated.faults import FaultKind, FaultPlan
 from tests.actors.trading_house import TradingHouse
 from tests.busy_strategies import busy_genome
-from tests.chaos.account_laws import broken_laws
+from tests.chaos.account_laws import broken_laws, unconserved
 from tests.chaos.fault_wire import Switch
 from tests.chaos.harness import told
-from tests.chaos.rest_market import SYMBOLS, RestMarket
+from tests.chaos.rest_market import BALANCE_QUOTE, SYMBOLS, RestMarket
 
 TRADER = "trader-paper"
 SPEED = 600.0
@@ -55,15 +55,27 @@ class RestRun:
             skew_max_ms=8_000,
         )
         self.market = RestMarket(
-            folder / "exchange", Switch(plan), "perp" if is_perp else "spot", SPEED, seed
+            folder / "exchange",
+            Switch(plan),
+            "perp" if is_perp else "spot",
+            SPEED,
+            seed,
+            # Drawn apart, so that it changes nothing else of a plan.
+            pushes=random.Random(f"{seed} pushes").random() < 0.5,
         )
         self.house = TradingHouse(
             folder / "home",
             market=self.market,
             orders={"timeout_s": 3.0, "rate_per_minute": 10_000},
         )
-        self.report: dict[str, Any] = {"seed": seed, "type": self.market.market_type}
-        self.report["chance"] = plan.chance
+        self.report: dict[str, Any] = {
+            "seed": seed,
+            "type": self.market.market_type,
+            "chance": plan.chance,
+            "way": "told" if self.market.pushes else "asked",
+            "deaths": 0,
+            "restarts": 0,
+        }
 
     async def run(self) -> dict[str, Any]:
         """Live through the plan and return what was broken."""
@@ -73,12 +85,15 @@ class RestRun:
             await self._trade()
             self.market.switch.is_on = False
             await asyncio.sleep(1.0)
-            self.report["broken"] = await self._broken("when it was quiet", QUIET_S)
+            self.report["broken"] = await self._broken(
+                "when faults were over", QUIET_S, is_quiet=False
+            )
             self.report["broken"] += await self._flattened()
             self.report["broken"] += [f"{type(e).__name__}: {e}" for e in self.house.failures]
             self.report["broken"] += [f"exchange: {e.message}" for e in self.market.fatal]
         finally:
             await self.house.close()
+        self.report["met"] = dict(self.market.switch.met)
         return self.report
 
     async def _trade(self) -> None:
@@ -98,25 +113,27 @@ class RestRun:
             passed_s = time.monotonic() - began_s
             if deaths and passed_s > deaths[0]:
                 deaths.pop(0)
+                self.report["deaths"] += 1
                 await self.house.kill(TRADER)
                 await self.house.start(TRADER)
             if restarts and passed_s > restarts[0]:
                 restarts.pop(0)
+                self.report["restarts"] += 1
                 await self.market.stop()
                 await asyncio.sleep(0.5)
                 await self.market.open()
             await asyncio.sleep(0.05)
 
-    async def _broken(self, when: str, within_s: float) -> list[str]:
+    async def _broken(self, when: str, within_s: float, *, is_quiet: bool) -> list[str]:
         """Return the laws that do not hold, once they all do or time is up."""
         limit_s = time.monotonic() + within_s
         while True:
-            found = self._look()
+            found = self._look(is_quiet=is_quiet)
             if not found or time.monotonic() > limit_s:
                 return [f"{when}: {words}" for words in found]
             await asyncio.sleep(0.1)
 
-    def _look(self) -> list[str]:
+    def _look(self, *, is_quiet: bool) -> list[str]:
         assembly = self.house.trader._assembly
         if assembly is None or self.house.trader._ready_s is None:
             return [f"the trader is not ready: {self.house.trader._words}"]
@@ -139,8 +156,9 @@ class RestRun:
             venue.engine.view(venue.now_at()),
             self.house.config.paths.home / "accounts" / "paper",
             is_perp=self.market.market_type == "perp",
-            is_quiet=False,
+            is_quiet=is_quiet,
         )
+        found += unconserved(book, fills, BALANCE_QUOTE)
         if report is None or not report.is_clean:
             found.append("nothing was reconciled" if report is None else report.words)
         return found
@@ -167,7 +185,7 @@ class RestRun:
             await asyncio.sleep(0.2)
         else:
             return ["when it should be flat and halted: it is not"]
-        return await self._broken("when it was flat", QUIET_S)
+        return await self._broken("when it was flat", QUIET_S, is_quiet=True)
 
 
 def run_plan(seed: int, trade_s: float = TRADE_S) -> dict[str, Any]:
@@ -185,12 +203,22 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=50)
     parser.add_argument("--first", type=int, default=1, help="seed of the first plan")
     arguments = parser.parse_args()
-    n_broken = 0
+    n_broken, n_orders, n_fills = 0, 0, 0
+    lived: Counter[str] = Counter()
+    met: Counter[str] = Counter()
+    began_s = time.monotonic()
     for seed in range(arguments.first, arguments.first + arguments.runs):
         report = run_plan(seed)
         n_broken += bool(report["broken"])
+        n_orders += report.get("orders", 0)
+        n_fills += report.get("fills", 0)
+        lived.update((f"{report['type']} {report['way']}",))
+        lived.update({name: report[name] for name in ("deaths", "restarts")})
+        met.update(report["met"])
         print(told(report), flush=True)
-    print(told({"runs": arguments.runs, "broken": n_broken}), flush=True)
+    found = {"runs": arguments.runs, "broken": n_broken, "orders": n_orders, "fills": n_fills}
+    found["seconds"] = round(time.monotonic() - began_s, 1)
+    print(told({**found, "lived": lived, "met": met}), flush=True)
     return 1 if n_broken else 0
 
 
