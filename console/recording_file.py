@@ -110,7 +110,7 @@ class Recording:
             found: Snapshot = value_of(Snapshot, plain)
         except (DataError, ValueError) as exc:
             raise DataError(
-                f"{self.path}: picture {number + 1} of {len(self)} cannot be read: {exc}"
+                f"picture {number + 1} of {len(self)} cannot be read in {self.path}: {exc}"
             ) from exc
         self._plain = (number, plain)
         return found

@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from console.app import PaddockApp
-from console.app_messages import PollerFailed, Taken
+from console.app_messages import PollerFailed, Taken, Told
 from console.bindings import Entry, Place, bindings_of, find_by_word
 from console.format import clock_time, day
 from console.kill_port import Verb
@@ -154,6 +154,7 @@ class ReplayApp(PaddockApp):
             self._machine,
             self._speed,
             self._shown_then,
+            lambda why: self._from_thread(Told(why, "error")),
             lambda error: self._from_thread(PollerFailed(error)),
         )
         return self._replay

@@ -14,7 +14,7 @@ from console.replay_answers import answered
 from console.replay_head import PlayHead
 from console.snapshot import Snapshot, StoreView
 from engine.clock import Clock
-from engine.errors import UsageError
+from engine.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from engine.store.events import Event
@@ -51,6 +51,7 @@ class ReplaySource:
     clock : of the machine, which the replay runs by
     speed : recorded seconds a second
     on_picture : called with each snapshot and what was on the screen, on the thread
+    on_damage : called with why a picture cannot be read, on the thread; it plays on
     on_failure : called with the error that ended the thread
     """
 
@@ -60,6 +61,7 @@ class ReplaySource:
         clock: Clock,
         speed: float,
         on_picture: Callable[[Snapshot, Shown], None],
+        on_damage: Callable[[str], None],
         on_failure: Callable[[Exception], None],
     ) -> None:
         self.poll_s = recording.poll_s
@@ -67,6 +69,7 @@ class ReplaySource:
         self._times = recording.times
         self._clock = clock
         self._on_picture = on_picture
+        self._on_damage = on_damage
         self._on_failure = on_failure
         self._head = PlayHead(recording.times, clock.monotonic_s(), speed)
         self._watch = Watch()
@@ -159,11 +162,13 @@ class ReplaySource:
             if not self._is_due():
                 return True
             number = self._head.number(self._clock.monotonic_s())
-            watch, self._is_stale = self._watch, False
-        snapshot = self._with_details(self._recording.snapshot(number), number, watch)
-        with self._wake:
-            self._number = number
-        self._on_picture(answered(snapshot, watch), self._recording.shown(number))
+            watch, self._number, self._is_stale = self._watch, number, False
+        try:
+            snapshot = self._with_details(self._recording.snapshot(number), number, watch)
+        except DataError as exc:
+            self._on_damage(str(exc))
+        else:
+            self._on_picture(answered(snapshot, watch), self._recording.shown(number))
         with self._wake:
             self._wake.wait_for(lambda: self._is_stopped or self._is_stale, _BUSY_S)
         return True
