@@ -99,7 +99,7 @@ class Losses:
 
 @dataclass
 class Desk:
-    """An account on a market that goes where a test wants, looked at after every step."""
+    """An account on a market that goes where a test wants."""
 
     now_at: int = NOW_AT
     prices: dict[str, Decimal] = field(default_factory=lambda: dict.fromkeys(SYMBOLS, Decimal(100)))
@@ -205,7 +205,7 @@ def act(desk: Desk, step: tuple[Any, ...]) -> None:
     match step:
         case ("ask", strategy, symbol, side, notional):
             desk.ask(strategy, symbol, side, notional)
-        case ("move", symbol, bp):
+        case ("move" | "slip", symbol, bp):
             desk.prices[symbol] *= 1 + Decimal(bp) / 10_000
         case ("wait", ms):
             desk.now_at += ms
@@ -213,7 +213,9 @@ def act(desk: Desk, step: tuple[Any, ...]) -> None:
             desk.reduce(strategy, symbol, share)
         case ("rearm",):
             desk.rearm()
-    desk.look()
+    if step[0] != "slip":
+        # After that nobody has looked yet when the next order is judged.
+        desk.look()
 
 
 MOVES_BP = (-2_500, -600, -300, -150, -50, 40, 200, 500)
@@ -232,7 +234,7 @@ STEPS = st.lists(
             st.one_of(st.sampled_from(SIZES), st.integers(1, 9_000)),
         ),
         st.tuples(
-            st.just("move"),
+            st.sampled_from(["move", "slip"]),
             st.sampled_from(TRADED),
             st.one_of(st.sampled_from(MOVES_BP), st.integers(-900, 900)),
         ),
@@ -266,7 +268,7 @@ def test_the_sequences_meet_every_loss_age_and_stop_from_both_sides() -> None:
     # What the property above is worth: how often each rule refused, and was near and passed.
     refused: Counter[str] = Counter()
     near: Counter[str] = Counter()
-    for seed in range(100):
+    for seed in range(120):
         rng = random.Random(seed)
         desk = Desk()
         # Half of them fall at once, and half lose a little every day.
@@ -278,7 +280,7 @@ def test_the_sequences_meet_every_loss_age_and_stop_from_both_sides() -> None:
                 strategy, size = rng.choice(STRATEGIES), rng.choice(SIZES)
                 act(desk, ("ask", strategy, traded, rng.choice(SIDES), size))
             elif kind == "move":
-                act(desk, ("move", traded, rng.choice(moves)))
+                act(desk, (rng.choice(["move"] * 4 + ["slip"]), traded, rng.choice(moves)))
             elif kind == "wait":
                 act(desk, ("wait", rng.choice(waits)))
             else:
@@ -293,4 +295,4 @@ def test_the_sequences_meet_every_loss_age_and_stop_from_both_sides() -> None:
         assert refused[name] > 5, (name, refused)
     # Near is a third of the way to the limit and more.
     for name in (*names, "position_loss_frac", "position_age_close_s"):
-        assert near[name] > 5, (name, near)
+        assert near[name] > 3, (name, near)
