@@ -116,12 +116,20 @@ class ReplayApp(PaddockApp):
     recording : Recording
     session : Session, for theme and clock
     speed : recorded seconds a second
+    picture_at : UTC ms to stand still at, without any sign of a replay; None to play
     """
 
     BINDINGS = bindings_of(Place.REPLAY, "app")
     MODES: ClassVar[dict[str, Any]] = {**PaddockApp.MODES, "settings": UnrecordedScreen}
 
-    def __init__(self, recording: Recording, session: Session, speed: float = 1.0) -> None:
+    def __init__(
+        self,
+        recording: Recording,
+        session: Session,
+        speed: float = 1.0,
+        picture_at: int | None = None,
+    ) -> None:
+        self._picture_at = picture_at
         self._recording = recording
         self._machine = session.clock
         self._speed = speed
@@ -144,7 +152,7 @@ class ReplayApp(PaddockApp):
             starts_runtime=False,
             owns_process=True,
             kill_switch=NoSwitch(),
-            read_only="a recording",
+            read_only="a recording" if picture_at is None else "",
         )
 
     def make_source(self) -> Source:
@@ -157,11 +165,15 @@ class ReplayApp(PaddockApp):
             lambda why: self._from_thread(Told(why, "error")),
             lambda error: self._from_thread(PollerFailed(error)),
         )
+        if self._picture_at is not None:
+            self._replay.stand_at(self._picture_at)
         return self._replay
 
     @property
     def mark(self) -> str:
         """Return that this is a replay, how fast it plays, and the recorded time."""
+        if self._picture_at is not None:
+            return ""
         told = self._standing()
         glyph = "■" if told.is_at_end else ("▶" if told.is_playing else "‖")
         return (
@@ -269,7 +281,7 @@ class ReplayApp(PaddockApp):
 
     def _follow(self) -> None:
         frame = self.frame
-        if frame is not None and frame.is_ready:
+        if frame is not None and frame.is_ready and self._picture_at is None:
             frame.query_one(PromptLine).hint(_HINT)
         if self.screen is not frame:
             return

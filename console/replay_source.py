@@ -72,6 +72,7 @@ class ReplaySource:
         self._on_damage = on_damage
         self._on_failure = on_failure
         self._head = PlayHead(recording.times, clock.monotonic_s(), speed)
+        self._starts_at = self._times[0]
         self._watch = Watch()
         self._number = 0
         self._near: tuple[int, StoreView | None] | None = None
@@ -81,9 +82,14 @@ class ReplaySource:
         self._thread = threading.Thread(target=self._main, name="replay", daemon=True)
 
     def start(self) -> None:
-        """Begin to play."""
-        self._head.jump(self._times[0], self._clock.monotonic_s())
+        """Begin to play, or to stand where it was told to."""
+        self._head.jump(self._starts_at, self._clock.monotonic_s())
         self._thread.start()
+
+    def stand_at(self, at: int) -> None:
+        """Begin by standing still at a moment, UTC ms."""
+        self._starts_at = at
+        self._head.is_playing = False
 
     def stop(self) -> None:
         """End the thread."""
