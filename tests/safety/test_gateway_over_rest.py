@@ -7,17 +7,18 @@ import random
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.clock import SystemClock
-from engine.errors import VenueError, VenueUnavailable
+from engine.errors import UsageError, VenueError, VenueUnavailable
 from engine.risk.latch import Latch
 from engine.trade.gateway import Gateway
 from engine.trade.instrument import ZERO
 from engine.trade.journal import JOURNAL_FILE, Journal, verify_journal
 from engine.trade.lease import Lease
-from engine.trade.orders import OrderState, Purpose, Side
+from engine.trade.orders import OrderState, OrderType, Purpose, Side
 from engine.trading_settings import Orders
 from tests.venues.live_account import BTC, account_at, limit, order, stop
 from tests.venues.trading_desk import TradingDesk
@@ -153,6 +154,79 @@ async def test_the_account_ends_as_the_journal_says(tmp_path: Path, desk: Tradin
         await again.settle()
         assert again.state("pk-guard") is S.FILLED
         again.check()
+
+
+async def test_a_duplicate_id_is_refused_and_the_first_order_counts_once(
+    tmp_path: Path, desk: TradingDesk
+) -> None:
+    async with Account(tmp_path, desk) as account:
+        gateway = account.gateway
+        # As a request that came twice: the exchange has the order before the journal's one arrives.
+        await gateway.exchange.submit(limit("twin", "90"))
+        assert (await gateway.submit(limit("twin", "90"))).state is S.ACCEPTED
+        assert (await gateway.submit(limit("twin", "90"))).state is S.ACCEPTED
+        assert [made.client_id for made in desk.orders] == ["pk-twin"]
+        assert len(desk.sent("POST order")) == 2, "a known id is not sent again"
+        desk.fill("pk-twin", "1", "100")
+        await account.settle()
+        assert account.state("pk-twin") is S.FILLED
+        account.check()
+
+
+BAD_INPUT: dict[str, tuple[dict[str, Any], str]] = {
+    "size under the minimum": ({"qty_base": D("0.00002")}, "under the minimum"),
+    "value under the minimum": ({"qty_base": D("0.01")}, "under the minimum"),
+    "quantity with wrong precision": ({"qty_base": D("1.000001")}, "not a multiple of 0.00001"),
+    "price with wrong precision": (
+        {"type": OrderType.LIMIT, "price": D("90.005")},
+        "price 90.005 is not a multiple of 0.01",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_INPUT)
+async def test_bad_input_is_refused_in_the_journal_and_never_sent(
+    tmp_path: Path, desk: TradingDesk, case: str
+) -> None:
+    changes, words = BAD_INPUT[case]
+    async with Account(tmp_path, desk) as account:
+        refused = await account.gateway.submit(order("bad", **changes))
+        assert refused.state is S.REJECTED
+        assert words in refused.reason
+        assert desk.sent("POST order") == []
+        await account.settle()
+        account.check()
+
+
+async def test_what_is_no_order_at_all_is_not_even_written_down(
+    tmp_path: Path, desk: TradingDesk
+) -> None:
+    async with Account(tmp_path, desk) as account:
+        with pytest.raises(UsageError, match="does not list BTX/USDT"):
+            await account.gateway.submit(order("unknown", symbol="BTX/USDT"))
+        for qty in (D(-1), D(0), D("NaN")):
+            with pytest.raises(UsageError, match="is not a positive number"):
+                order("negative", qty_base=qty)
+        assert account.gateway.book.orders == {}
+        assert desk.sent("POST order") == []
+        account.check()
+
+
+@pytest.mark.parametrize("shift_ms", [61_000, -61_000])
+async def test_a_clock_that_went_off_by_a_minute_refuses_orders_and_says_so(
+    tmp_path: Path, desk: TradingDesk, shift_ms: int
+) -> None:
+    async with Account(tmp_path, desk) as account:
+        assert (await account.gateway.submit(order("before"))).state is S.FILLED
+        desk.skew_ms = shift_ms
+        refused = await account.gateway.submit(order("during"))
+        assert refused.state in (S.REJECTED, S.UNKNOWN)
+        assert "clock" in refused.reason
+        desk.skew_ms = 0
+        await account.settle()
+        assert account.state("pk-during") is S.REJECTED
+        assert (await account.gateway.submit(order("after"))).state is S.FILLED
+        account.check()
 
 
 @pytest.mark.parametrize("seed", range(2))
