@@ -23,7 +23,7 @@ from engine.trade.live_client import can_watch_orders, watching_client
 from engine.trade.order_pushes import OrderPushes
 from engine.trade.orders import OrderType, Side
 from engine.trade.simulated.book_order import NewOrder
-from engine.trade.simulated.faults import FaultPlan
+from engine.trade.simulated.faults import FaultKind, FaultPlan
 from engine.trade.simulated.rest.push import KEY_LIFE_S, KEY_PATH, PERP_PATH, SPOT_PATH
 from tests.venues.simulated_server import KEYS, SimulatedServer
 
@@ -231,6 +231,34 @@ async def test_whoever_reads_too_slowly_is_cut_off(tmp_path: Path) -> None:
         server.venue.place(order)
         with pytest.raises(VenueUnavailable):
             await asyncio.wait_for(waiting, PATIENCE_S)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (FaultKind.DUPLICATE_NEWS, ["NEW", "NEW", "CANCELED", "CANCELED"]),
+        (FaultKind.REORDER_NEWS, ["CANCELED", "NEW"]),
+    ],
+)
+async def test_news_come_twice_or_late_when_that_is_planned(
+    tmp_path: Path, kind: FaultKind, expected: list[str]
+) -> None:
+    plan = FaultPlan(chance=1.0, kinds=frozenset({kind}))
+    async with (
+        SimulatedServer(tmp_path, "perp", faults=plan) as server,
+        aiohttp.ClientSession() as session,
+    ):
+        _, key, _ = await server.raw("POST", KEY_PATH)
+        url = f"{server.url}{PERP_PATH}?listenKey={key['listenKey']}"
+        async with session.ws_connect(url) as socket:
+            given = {"symbol": "BTCUSDT", "newClientOrderId": "a", "side": "BUY", "quantity": 1}
+            rest = {"type": "LIMIT", "timeInForce": "GTC", "price": 90}
+            assert (await server.raw("POST", f"{server.root}/order", **given, **rest))[0] == 200
+            gone = {"symbol": "BTCUSDT", "origClientOrderId": "a"}
+            assert (await server.raw("DELETE", f"{server.root}/order", **gone))[0] == 200
+            async with asyncio.timeout(PATIENCE_S):
+                told = [(await socket.receive_json())["o"]["X"] for _ in expected]
+    assert told == expected
 
 
 def test_ccxt_knows_who_tells() -> None:

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import json
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ from aiohttp import WSMsgType, web
 
 from engine.clock import Clock
 from engine.trade.simulated.book_order import BookOrder, VenueEvent
+from engine.trade.simulated.faults import Fault, FaultKind
 from engine.trade.simulated.rest.api_error import ApiError, missing
 from engine.trade.simulated.rest.authentication import (
     Keys,
@@ -71,6 +72,7 @@ class PushFace:
     clock : this machine's
     clocks : those a signature may be fresh by, as they stand
     is_out : whether the venue is out just now
+    of_news : what is planned for the n-th event
     """
 
     def __init__(
@@ -80,12 +82,16 @@ class PushFace:
         clock: Clock,
         clocks: Callable[[], tuple[Reading, ...]],
         is_out: Callable[[], bool],
+        of_news: Callable[[int], Fault | None],
     ) -> None:
         self._venue = venue
         self._keys = keys
         self._clock = clock
         self._clocks = clocks
         self._is_out = is_out
+        self._of_news = of_news
+        self._n_news = 0
+        self._held_back: dict[str, Any] | None = None
         self._listeners: set[_Listener] = set()
         self._listen_key = ""
         self._renewed_s = 0.0
@@ -183,11 +189,11 @@ class PushFace:
         if not listeners:
             return
         is_perp, is_out = self._venue.engine.is_perp, self._is_out()
-        told = [
+        told = self._planned(
             told
             for order, event in events
             for told in (perp_events if is_perp else spot_events)(order, event)
-        ]
+        )
         for listener in listeners:
             listener.is_cut |= is_out
             for one in told:
@@ -197,6 +203,22 @@ class PushFace:
                 except asyncio.QueueFull:
                     listener.is_cut = True
                     break
+
+    def _planned(self, events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the events as they are planned to come: some twice, some after the next one."""
+        told: list[dict[str, Any]] = []
+        for event in events:
+            self._n_news += 1
+            fault = self._of_news(self._n_news)
+            kind = None if fault is None else fault.kind
+            if kind is FaultKind.REORDER_NEWS and self._held_back is None:
+                self._held_back = event
+                continue
+            told += [event] * (2 if kind is FaultKind.DUPLICATE_NEWS else 1)
+            if self._held_back is not None:
+                told.append(self._held_back)
+                self._held_back = None
+        return told
 
 
 async def _write(listener: _Listener) -> None:

@@ -130,7 +130,7 @@ class RestServer:
             if is_perp
             else (*public.SPOT_ROUTES, *spot.ROUTES)
         )
-        self.pushing = PushFace(venue, keys, clock, self._clocks, self._is_out)
+        self.pushing = PushFace(venue, keys, clock, self._clocks, self._is_out, faults.of_news)
         listen_key_routes = self._listen_key_routes() if is_perp else ()
         self._routes = {(r.method, r.path): r for r in (*routes, *listen_key_routes)}
         self._runner: web.AppRunner | None = None
