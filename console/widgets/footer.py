@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
@@ -11,7 +13,7 @@ from textual.timer import Timer
 from textual.widgets import Input, Static
 
 from console.availability import why_disabled
-from console.bindings import Entry, Place, footer_entries
+from console.bindings import ENTRIES, Entry, Place, footer_entries
 from console.snapshot import Snapshot
 
 SAID_FOR_S = 8.0
@@ -19,11 +21,13 @@ _WAY_OUT = "leave"
 SAY_STYLES = {"info": "", "ok": "$success", "warn": "$warning", "error": "$error"}
 
 
-def footer_content(place: Place, snapshot: Snapshot | None, width: int) -> Content:
+def footer_content(
+    place: Place, snapshot: Snapshot | None, width: int, entries: Sequence[Entry] = ENTRIES
+) -> Content:
     """Return the keys of a place; those that cannot be used now are grey, none is cut in half."""
     parts = {
         entry.id: Content.assemble(*_key_words(entry, bool(why_disabled(entry.id, snapshot))))
-        for entry in footer_entries(place)
+        for entry in footer_entries(place, entries)
     }
     # The way out is always shown; the others are dropped from the end.
     way_out = parts.pop(_WAY_OUT, Content(""))
@@ -50,9 +54,10 @@ class KeyBar(Static):
         super().__init__("", markup=False)
         self._place = place
 
-    def show(self, snapshot: Snapshot | None) -> None:
+    def show(self, snapshot: Snapshot | None, entries: Sequence[Entry] = ENTRIES) -> None:
         """Show the keys as they stand now."""
-        self.update(footer_content(self._place, snapshot, self.size.width or 120), layout=False)
+        width = self.size.width or 120
+        self.update(footer_content(self._place, snapshot, width, entries), layout=False)
 
 
 class PromptLine(Horizontal):
@@ -65,6 +70,8 @@ class PromptLine(Horizontal):
     PromptLine > Input {
         width: 1fr; height: 1; border: none; padding: 0; display: none; background: $background;
     }
+    /* The one row is for the words: a focused field would draw its border over them. */
+    PromptLine > Input:focus { border: none; padding: 0; height: 1; }
     PromptLine.-typing > #mark, PromptLine.-typing > Input { display: block; }
     PromptLine.-typing > #said { display: none; }
     """
