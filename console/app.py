@@ -26,6 +26,7 @@ from console.bindings import (
 from console.first_minute import FirstMinute
 from console.format import clipped
 from console.halting import halt_all
+from console.keymap import read_keymap
 from console.kill_desk import KillDesk
 from console.kill_port import KillSwitch
 from console.kill_process import KillProcess
@@ -42,9 +43,9 @@ from console.screens.deployments import DeploymentsScreen
 from console.screens.events import EventsScreen
 from console.screens.frame import FrameScreen
 from console.screens.halt import HaltScreen
+from console.screens.help import HelpScreen
 from console.screens.learners import LearnersScreen
-from console.screens.modals import ConfirmScreen, HelpScreen
-from console.screens.order_history import OrderScreen
+from console.screens.modals import ConfirmScreen
 from console.screens.orders import OrdersScreen
 from console.screens.overview import OverviewScreen
 from console.screens.risk import RiskScreen
@@ -114,6 +115,7 @@ class PaddockApp(Navigation, App[int]):
     ) -> None:
         super().__init__()
         self.session = session
+        self.keymap = read_keymap(session.config.console.keys, session.config_path)
         self.read_only = read_only
         self.snapshot: Snapshot | None = None
         self.account = PAPER
@@ -137,6 +139,7 @@ class PaddockApp(Navigation, App[int]):
             lambda: self.current_mode,
         )
         self._poller = self.make_source()
+        self.set_keymap(self.keymap.for_textual)
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = THEME_NAMES.get(session.config.console.theme, "paddock")
@@ -315,7 +318,7 @@ class PaddockApp(Navigation, App[int]):
         word, _, argument = text.strip().partition(" ")
         if not word:
             return
-        entry = find_by_word(word, place)
+        entry = find_by_word(word, place, self.keymap.entries)
         if entry is None:
             self.say(f"unknown command {word!r}: ? lists what there is", "warn")
         elif entry.id == "open":
@@ -348,39 +351,6 @@ class PaddockApp(Navigation, App[int]):
             return
         self.call_later(method)
 
-    def open_strategy(self, strategy_id: str) -> None:
-        """Show one strategy over the list."""
-        if not strategy_id:
-            self.say("name a strategy by the start of its id, as in `:strat 3f2a`", "warn")
-            return
-        # Late: its plots cost a third of a second to import.
-        from console.screens.strategy import StrategyScreen
-
-        self.push_screen(StrategyScreen(strategy_id))
-
-    def open_order(self, client_id: str) -> None:
-        """Show one order's history, in place of the one that is shown."""
-        if isinstance(self.screen, OrderScreen):
-            self.pop_screen()
-        self.push_screen(OrderScreen(client_id))
-
-    def open_object(self, screen: str, name: str) -> None:
-        """Show what an alert is about: a strategy, an order, or a screen of an account."""
-        if screen == "strategy":
-            self.open_strategy(name)
-        elif screen == "order":
-            self.open_order(name)
-        else:
-            if name in self.session.accounts:
-                self.account = name
-            self.go(screen)
-
-    def copy_id(self, strategy_id: str | None) -> None:
-        """Copy an id to the terminal's clipboard."""
-        if strategy_id:
-            self.copy_to_clipboard(strategy_id)
-            self.say(f"copied {strategy_id}")
-
     # Actions of the table, in its order.
 
     def action_halt(self) -> None:
@@ -401,7 +371,7 @@ class PaddockApp(Navigation, App[int]):
     def action_help(self) -> None:
         """Show every key."""
         if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen(self.place, self.snapshot))
+            self.push_screen(HelpScreen(self.place, self.snapshot, self.keymap))
 
     def action_command(self) -> None:
         """Type a command."""

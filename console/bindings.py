@@ -11,12 +11,12 @@ from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from textual.binding import BindingType
 
 # Handled by the focused widget itself: bound nowhere else, shown like the rest.
-_WIDGET_KEYS = ("enter", "tab")
+WIDGET_KEYS = ("enter", "tab")
 _MOST_KEYS = 10
 
 
@@ -80,27 +80,52 @@ class Entry:
         return self.id.replace(".", "_")
 
     @property
+    def name(self) -> str:
+        """Return what the keymap calls it: its place and its id (`overview.alert.ack`)."""
+        return f"{self.place}.{self.id}"
+
+    @property
     def key_text(self) -> str:
         """Return the keys as people read them (`^k/F9`)."""
         return "/".join(key_text(key) for key in self.keys)
 
 
-_KEY_TEXT = {
-    "question_mark": "?",
-    "colon": ":",
-    "slash": "/",
-    "left_square_bracket": "[",
-    "right_square_bracket": "]",
-    "plus": "+",
-    "minus": "-",
-    "escape": "esc",
-    "less_than_sign": "<",
-    "greater_than_sign": ">",
+# Signs that a keyboard has, by Textual's names, and keys that people call otherwise.
+SIGNS = {
     "exclamation_mark": "!",
-    "full_stop": ".",
-    "comma": ",",
+    "quotation_mark": '"',
+    "number_sign": "#",
     "dollar_sign": "$",
+    "percent_sign": "%",
+    "ampersand": "&",
+    "apostrophe": "'",
+    "left_parenthesis": "(",
+    "right_parenthesis": ")",
+    "asterisk": "*",
+    "plus": "+",
+    "comma": ",",
+    "minus": "-",
+    "full_stop": ".",
+    "slash": "/",
+    "colon": ":",
+    "semicolon": ";",
+    "less_than_sign": "<",
+    "equals_sign": "=",
+    "greater_than_sign": ">",
+    "question_mark": "?",
+    "at": "@",
+    "left_square_bracket": "[",
+    "backslash": "\\",
+    "right_square_bracket": "]",
+    "circumflex_accent": "^",
+    "underscore": "_",
+    "grave_accent": "`",
+    "left_curly_bracket": "{",
+    "vertical_line": "|",
+    "right_curly_bracket": "}",
+    "tilde": "~",
 }
+_KEY_TEXT = {**SIGNS, "escape": "esc"}
 
 
 _DEPLOY = ("deploy-new",)
@@ -377,17 +402,17 @@ def key_text(key: str) -> str:
     return key.upper() if key.startswith("f") and key[1:].isdigit() else key
 
 
-def entries_of(place: Place) -> tuple[Entry, ...]:
+def entries_of(place: Place, entries: Iterable[Entry] = ENTRIES) -> tuple[Entry, ...]:
     """Return what belongs to one place alone."""
-    return tuple(entry for entry in ENTRIES if entry.place is place)
+    return tuple(entry for entry in entries if entry.place is place)
 
 
-def entries_at(place: Place) -> tuple[Entry, ...]:
+def entries_at(place: Place, entries: Sequence[Entry] = ENTRIES) -> tuple[Entry, ...]:
     """Return what works at one place: its own, then what works everywhere.
 
     A key that the place has taken for itself is left to it; the entry is still in the palette.
     """
-    own = entries_of(place)
+    own = entries_of(place, entries)
     if place is Place.EVERYWHERE:
         return own
     taken = {key for entry in own for key in entry.keys}
@@ -395,7 +420,7 @@ def entries_at(place: Place) -> tuple[Entry, ...]:
         replace(entry, keys=tuple(key for key in entry.keys if key not in taken))
         if taken.intersection(entry.keys)
         else entry
-        for entry in entries_of(Place.EVERYWHERE)
+        for entry in entries_of(Place.EVERYWHERE, entries)
     )
 
 
@@ -415,27 +440,27 @@ def bindings_of(place: Place, scope: str) -> list[BindingType]:
             entry.title,
             show=False,
             priority=entry.id == "halt",
-            id=f"{place}.{entry.id}",
+            id=entry.name,
         )
         for entry in entries_of(place)
-        if entry.keys and entry.keys[0] not in _WIDGET_KEYS
+        if entry.keys and entry.keys[0] not in WIDGET_KEYS
     ]
 
 
-def footer_entries(place: Place) -> list[Entry]:
+def footer_entries(place: Place, entries: Sequence[Entry] = ENTRIES) -> list[Entry]:
     """Return the entries of a footer, at most ten, in their order."""
     shown = [
         entry
-        for entry in entries_at(place)
+        for entry in entries_at(place, entries)
         if entry.footer and entry.keys and (not entry.footer_on or place in entry.footer_on)
     ]
     ranked = sorted(shown, key=lambda entry: entry.footer)
     return [*ranked[: _MOST_KEYS - 1], *ranked[_MOST_KEYS - 1 :][-1:]]
 
 
-def find_by_word(word: str, place: Place) -> Entry | None:
+def find_by_word(word: str, place: Place, entries: Sequence[Entry] = ENTRIES) -> Entry | None:
     """Return the entry that a word after `:` means at a place."""
-    for entry in entries_at(place):
+    for entry in entries_at(place, entries):
         if word.lower() in entry.words:
             return entry
     return None

@@ -1,8 +1,10 @@
-"""The nine screens: one action for each, which any screen stacked above gives way to."""
+"""The nine screens, and what opens over them: a strategy, an order, what an alert is about."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
+
+from console.screens.order_history import OrderScreen
 
 if TYPE_CHECKING:
     from console.app import PaddockApp
@@ -54,3 +56,40 @@ class Navigation:
     def action_go_risk(self) -> None:
         """Go to screen 7."""
         self.go("risk")
+
+    def open_strategy(self, strategy_id: str) -> None:
+        """Show one strategy over the list."""
+        app = cast("PaddockApp", self)
+        if not strategy_id:
+            app.say("name a strategy by the start of its id, as in `:strat 3f2a`", "warn")
+            return
+        # Late: its plots cost a third of a second to import.
+        from console.screens.strategy import StrategyScreen
+
+        app.push_screen(StrategyScreen(strategy_id))
+
+    def open_order(self, client_id: str) -> None:
+        """Show one order's history, in place of the one that is shown."""
+        app = cast("PaddockApp", self)
+        if isinstance(app.screen, OrderScreen):
+            app.pop_screen()
+        app.push_screen(OrderScreen(client_id))
+
+    def open_object(self, screen: str, name: str) -> None:
+        """Show what an alert is about: a strategy, an order, or a screen of an account."""
+        app = cast("PaddockApp", self)
+        if screen == "strategy":
+            self.open_strategy(name)
+        elif screen == "order":
+            self.open_order(name)
+        else:
+            if name in app.session.accounts:
+                app.account = name
+            self.go(screen)
+
+    def copy_id(self, strategy_id: str | None) -> None:
+        """Copy an id to the terminal's clipboard."""
+        app = cast("PaddockApp", self)
+        if strategy_id:
+            app.copy_to_clipboard(strategy_id)
+            app.say(f"copied {strategy_id}")

@@ -40,7 +40,7 @@ class TablePalette(Provider):
                 yield Hit(score, matcher.highlight(entry.title), run, help=self._help(entry))
 
     def _entries(self) -> Iterable[tuple[Entry, Callable[[], Any]]]:
-        for entry in entries_at(self.console.place):
+        for entry in entries_at(self.console.place, self.console.keymap.entries):
             if entry.id not in _LEFT_OUT and not entry.takes:
                 yield entry, partial(self.console.run_entry, entry)
 

@@ -142,6 +142,8 @@ def _text(value: Any, is_hidden: bool) -> str:
         return f"{value:_}"
     if isinstance(value, float):
         return f"{value:g}"
+    if isinstance(value, dict):
+        return " ".join(f"{name}={text}" for name, text in value.items()) or "(none)"
     if isinstance(value, tuple | list):
         return " ".join(str(part) for part in value) or "(none)"
     return str(value) if str(value) else "(empty)"

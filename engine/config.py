@@ -33,6 +33,7 @@ __all__ = [
     "load_config",
     "setting_places",
     "setting_unit",
+    "table_place",
     "with_settings",
 ]
 
@@ -68,6 +69,7 @@ _TYPE_WORDS: dict[type, str] = {
     str: "text in quotes",
     Path: "a folder in quotes",
     tuple: "a list of texts",
+    dict: "a table of texts",
 }
 
 Table = dict[str, Any]
@@ -159,6 +161,23 @@ def setting_places(
             line = _line_of(source.text, section, key)
             places[section, key] = f"env {variable}" if variable else f"{source.path.name}:{line}"
     return places
+
+
+def table_place(path: Path, table: str, key: str) -> str:
+    """Return where a key of a table stands, as file:line, or the variable that gave the table.
+
+    Parameters
+    ----------
+    table : name of the table, as `console.keys`
+    """
+    section, _, name = table.partition(".")
+    variable = f"{_PREFIX}{section}__{name}".upper()
+    if variable in os.environ:
+        return f"environment variable {variable}"
+    text = _read(path).text
+    line = _line_of(text, table, key)
+    # The table may as well stand in one line of its section.
+    return f"{path}:{line if line > 1 else _line_of(text, section, name)}"
 
 
 def setting_unit(section: str, key: str) -> str:

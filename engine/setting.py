@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 T = TypeVar("T")
@@ -16,6 +16,23 @@ Count = Annotated[int, Field(ge=1)]
 CountOrZero = Annotated[int, Field(ge=0)]
 TextList = Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
 LaxPath = Annotated[Path, Field(strict=False)]
+
+
+def _flat(value: object) -> object:
+    """Join nested tables' names by dots: TOML reads an unquoted `a.b` as a table in a table."""
+    if not isinstance(value, dict):
+        return value
+    flat: dict[str, object] = {}
+    for name, inner in value.items():
+        if isinstance(inner, dict):
+            parts = cast("dict[str, object]", _flat(inner))
+            flat |= {f"{name}.{rest}": text for rest, text in parts.items()}
+        else:
+            flat[str(name)] = inner
+    return flat
+
+
+TextTable = Annotated[dict[str, str], BeforeValidator(_flat)]
 
 
 class Section(BaseModel):

@@ -24,6 +24,7 @@ from engine.setting import (
     PositiveFrac,
     Section,
     TextList,
+    TextTable,
     clash,
     setting,
 )
@@ -367,6 +368,10 @@ class Console(Section):
     poll_s: PositiveFloat = setting(1.0, "s", "Time between two looks at the store.")
     rows_max: Count = setting(500, "rows", "Most rows shown in a table.")
     theme: str = setting("default", "", "Colours of the console.")
+    glyphs: Literal["auto", "unicode", "ascii"] = setting(
+        "auto", "", "Signs to draw with; auto asks the terminal."
+    )
+    keys: TextTable = setting({}, "", "Keys by what they do, in place of the usual ones.")
 
 
 class Config(Section):

@@ -99,7 +99,7 @@ class FrameScreen(Screen[None]):
         self.query_one(StatusBar).show(facts)
         self._redden(facts.snapshot)
         self.query_one(Crumbs).show(self.crumbs())
-        self.query_one(KeyBar).show(self.console.snapshot)
+        self.query_one(KeyBar).show(self.console.snapshot, self.console.keymap.entries)
 
     def refresh_all(self) -> None:
         """Bring the whole screen up to date with the app's snapshot."""

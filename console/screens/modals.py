@@ -1,4 +1,4 @@
-"""What lies over a screen: a question, the page of keys."""
+"""What lies over a screen: a question."""
 
 from __future__ import annotations
 
@@ -7,14 +7,9 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.content import Content
+from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
-
-from console.availability import why_disabled
-from console.bindings import Place, entries_of
-from console.snapshot import Snapshot
 
 
 class ConfirmScreen(ModalScreen[bool]):
@@ -75,59 +70,3 @@ class ConfirmScreen(ModalScreen[bool]):
     def action_other(self) -> None:
         """Move to the other button."""
         self.focus_next()
-
-
-class HelpScreen(ModalScreen[None]):
-    """Every key of a place, with the reason for those that cannot be used now."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,question_mark,enter", "close", "close", show=False)
-    ]
-    DEFAULT_CSS = """
-    HelpScreen { align: center middle; background: $background 60%; }
-    HelpScreen > VerticalScroll {
-        width: 104; max-width: 96%; height: auto; max-height: 90%; border: heavy $primary;
-        background: $surface; padding: 1 2; border-title-style: bold;
-    }
-    HelpScreen Static { height: auto; }
-    """
-
-    def __init__(self, place: Place, snapshot: Snapshot | None) -> None:
-        super().__init__()
-        self._place = place
-        self._snapshot = snapshot
-
-    def compose(self) -> ComposeResult:
-        """Yield the page."""
-        with VerticalScroll() as box:
-            box.border_title = "Keys"
-            box.border_subtitle = "esc closes"
-            yield Static(help_content(self._place, self._snapshot), markup=False)
-
-    def action_close(self) -> None:
-        """Go back."""
-        self.dismiss(None)
-
-
-def help_content(place: Place, snapshot: Snapshot | None) -> Content:
-    """Return the keys of a place, then those that work everywhere."""
-    lines: list[Content] = []
-    for group in dict.fromkeys((place, Place.EVERYWHERE)):
-        lines.append(Content.styled(str(group).capitalize(), "bold"))
-        for entry in entries_of(group):
-            reason = why_disabled(entry.id, snapshot)
-            typed = (
-                f"  :{entry.words[0]}{f' {entry.takes}' if entry.takes else ''}"
-                if entry.words
-                else ""
-            )
-            lines.append(
-                Content.assemble(
-                    (f"  {entry.key_text or '–':<15}", "bold $primary" if not reason else "$muted"),
-                    (f"{entry.title:<34}", "" if not reason else "$muted"),
-                    (typed, "$muted"),
-                    (f"  not now: {reason}" if reason else "", "$warning"),
-                )
-            )
-        lines.append(Content(""))
-    return Content("\n").join(lines)

@@ -13,9 +13,10 @@ from textual import work
 from textual.app import ComposeResult, SuspendNotSupported
 from textual.containers import Horizontal
 
-from console.bindings import ENTRIES, Place, bindings_of
+from console.bindings import Place, bindings_of
+from console.keymap import Keymap
 from console.poller import Watch
-from console.screens.modals import HelpScreen
+from console.screens.help import KeymapScreen
 from console.screens.tables import TablesScreen
 from console.setting_rows import (
     HOT_SECTION,
@@ -156,8 +157,8 @@ class SettingsScreen(TablesScreen):
         self.console.action_theme_next()
 
     def action_keymap(self) -> None:
-        """Show every key."""
-        self.app.push_screen(HelpScreen(self.PLACE, self.console.snapshot))
+        """Show every key, and how it may be changed."""
+        self.app.push_screen(KeymapScreen(self.console.keymap))
 
     def action_id_copy(self) -> None:
         """Copy the name of the setting under the cursor."""
@@ -231,8 +232,8 @@ class SettingsScreen(TablesScreen):
             table.border_subtitle = "from the environment only; values are never shown"
             rows = _secret_rows(colours)
         elif name == KEYS:
-            table.border_subtitle = "F9 and ctrl+k cannot be unbound"
-            rows = _key_rows()
+            table.border_subtitle = "K says how to change them; F9 and ctrl+k always halt"
+            rows = _key_rows(self.console.keymap)
         else:
             mine = [row for row in self._rows() if row.section == name]
             table.border_subtitle = "e edits the file"
@@ -293,14 +294,14 @@ def _secret_rows(colours: dict[str, str]) -> dict[str, Row]:
     }
 
 
-def _key_rows() -> dict[str, Row]:
+def _key_rows(keymap: Keymap) -> dict[str, Row]:
     return {
-        f"{entry.place}.{entry.id}": {
+        entry.name: {
             "key": LiveCell(f"{entry.place}: {entry.title}"),
             "value": LiveCell(entry.key_text or f":{entry.words[0]}"),
-            "source": LiveCell("bindings"),
+            "source": LiveCell("[console.keys]" if entry.name in keymap.changed else "usual"),
         }
-        for entry in ENTRIES
+        for entry in keymap.entries
     }
 
 

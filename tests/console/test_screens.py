@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from console.screens.modals import ConfirmScreen, HelpScreen
+from console.screens.help import HelpScreen
+from console.screens.modals import ConfirmScreen
 from console.widgets.footer import PromptLine
 from console.widgets.live_table import LiveTable
 from engine.store.commands import recent_commands
