@@ -1,78 +1,175 @@
 """Measure the time from a key to its paint: `python -m tests.console.measure_paint [HOME]`.
 
-Not a test: it prints one JSON line. The store is polled while keys are pressed; without a home it
-is a made-up one of 480 rows, with one it may be a home whose runtime works.
+Not a test: one JSON line a screen. The store is polled while keys are pressed at a person's pace;
+without a home it is a made-up one of 480 strategies, with one it may be a home whose runtime works.
+Pictures are made down to their escape sequences and dropped.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
-import statistics
+import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from itertools import cycle
 from pathlib import Path
+from typing import Any
+
+from textual.pilot import Pilot
+from textual.widget import Widget
 
 from console.app import PaddockApp
 from console.session import Session
 from console.widgets.live_table import LiveTable
 from engine.config import Config, with_settings
-from tests.console.filled_store import fill, write_runtime_file
+from tests.console.filled_pages import fill_pages
+from tests.console.filled_store import fill
+from tests.console.filled_trading import fill_trading
+from tests.console.painting import MeasuredApp, PaintingDriver, summary
 from tests.console.screen_reading import until
 
-N_KEYS = 600
+_PACE_S = 0.03
+_PATIENCE_S = 2.0
+"""After so long a key counts as one that changed nothing: it is told, and not in the times."""
+_SETTLE_S = 1.5
+_ROWS = ("j", "k")
+SCREENS = (
+    ("overview", "1", ("tab",)),
+    ("strategies", "2", ("j",) * 20 + ("k",) * 20),
+    ("strategy", "2 enter", ("tab",)),
+    ("backtests", "3", ("j",) * 20 + ("k",) * 20),
+    ("learners", "4", _ROWS),
+    ("orders", "5", _ROWS),
+    ("deployments", "6", ("tab", "tab", "j", "k")),
+    ("risk", "7", ("tab", "l", "l")),
+    ("events", "8", ("k",) * 10 + ("j",) * 10),
+    ("settings", "9", ("tab", "j", "j", "k", "k", "tab")),
+)
 
 
 async def _fill(home: Path) -> None:
     await fill(home, n_strategies=480)
-    write_runtime_file(home)
+    await fill_trading(home)
+    await fill_pages(home)
 
 
-async def _measure(home: Path) -> dict[str, float]:
+def _state(app: PaddockApp) -> object:
+    """Return what a key changes of what is seen."""
+    screen = app.screen
+    focused = screen.focused
+    return (
+        screen,
+        id(focused),
+        tuple(table.cursor_row for table in screen.query(LiveTable)),
+        tuple(round(one.scroll_y) for one in screen.query(Widget) if one.is_scrollable),
+        tuple(one.id for one in screen.query(".-zoomed")),
+    )
+
+
+class Stopwatch:
+    """Press keys and wait for the picture that shows what they did."""
+
+    def __init__(self, app: PaddockApp) -> None:
+        self._app = app
+        self._painted = asyncio.Event()
+        self._before: object = None
+        driver: Any = app._driver
+        driver.on_write = self._look
+
+    def _look(self) -> None:
+        # A poll paints as well; what counts is the picture that has what the key asked for.
+        if _state(self._app) != self._before:
+            self._painted.set()
+
+    async def press(self, key: str) -> float | None:
+        """Return the ms until the paint, None for a key that changed nothing."""
+        self._painted.clear()
+        self._before = _state(self._app)
+        began_s = time.perf_counter()
+        self._app.simulate_key(key)
+        try:
+            await asyncio.wait_for(self._painted.wait(), _PATIENCE_S)
+        except TimeoutError:
+            return None
+        return (time.perf_counter() - began_s) * 1000
+
+
+async def measure(
+    home: Path, n_keys: int, tell: Callable[[dict[str, Any]], None], *, only: str = ""
+) -> None:
+    """Measure every screen, then the ways between them."""
     session = Session(with_settings(Config(), {"paths": {"home": str(home)}}, "measure"), None)
-    app = PaddockApp(session, starts_runtime=False, owns_process=True)
-    async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.press("2")
-        await until(pilot, lambda: app.screen.query_one(LiveTable).row_count > 40, "rows")
-        table = app.screen.query_one(LiveTable)
-        times_ms: list[float] = []
-        came_from = table.selected_key
-        painted = asyncio.Event()
-        real_display = app._display
+    app = MeasuredApp(session, starts_runtime=False, owns_process=True)
+    app.poll_ms = []
+    app.driver_class = PaintingDriver
+    async with app.run_test(size=(120, 36), headless=False) as pilot:
+        await until(pilot, lambda: app.snapshot is not None, "a snapshot")
+        watch = Stopwatch(app)
+        for name, way, keys in SCREENS:
+            if only in ("", name):
+                tell(await _screen(app, pilot, watch, name, way, keys, n_keys))
+        if not only:
+            times = [await _timed(watch, str(1 + (i * 4) % 9)) for i in range(n_keys)]
+            tell({"screen": "from one to another", **summary([t for t in times if t is not None])})
 
-        def display(*args: object, **kwargs: object) -> None:
-            real_display(*args, **kwargs)  # type: ignore[arg-type]
-            # A poll paints as well; what counts is the row that the key asked for.
-            if table.selected_key != came_from:
-                painted.set()
 
-        app._display = display  # type: ignore[method-assign, assignment]
-        for i in range(N_KEYS):
-            # A person's pace: the polls of the store fall between and into the keys.
-            await asyncio.sleep(0.02)
-            painted.clear()
-            came_from = table.selected_key
-            began_s = time.perf_counter()
-            app.simulate_key("j" if i % 40 < 20 else "k")
-            await asyncio.wait_for(painted.wait(), 5)
-            times_ms.append((time.perf_counter() - began_s) * 1000)
-    ranked = sorted(times_ms)
+async def _screen(
+    app: MeasuredApp,
+    pilot: Pilot[int],
+    watch: Stopwatch,
+    name: str,
+    way: str,
+    keys: tuple[str, ...],
+    n_keys: int,
+) -> dict[str, Any]:
+    await pilot.press(*way.split())
+    await asyncio.sleep(_SETTLE_S)
+    app.poll_ms.clear()
+    pressed: Iterator[str] = cycle(keys)
+    times = [await _timed(watch, next(pressed)) for _ in range(n_keys)]
+    polls = list(app.poll_ms)
+    if name == "strategy":
+        await pilot.press("escape")
+    rows = max((table.row_count for table in app.screen.query(LiveTable)), default=0)
+    painted = [t for t in times if t is not None]
     return {
-        "n_keys": len(ranked),
-        "median_ms": round(statistics.median(ranked), 2),
-        "p99_ms": round(ranked[int(len(ranked) * 0.99)], 2),
-        "max_ms": round(ranked[-1], 2),
+        "screen": name,
+        "rows": rows,
+        **summary(painted),
+        "no_change": len(times) - len(painted),
+        **summary(polls, "poll_"),
+        "load": round(os.getloadavg()[0], 2),
     }
+
+
+async def _timed(watch: Stopwatch, key: str) -> float | None:
+    # A person's pace: the polls of the store fall between and into the keys.
+    await asyncio.sleep(_PACE_S)
+    return await watch.press(key)
 
 
 def main() -> None:
     """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("home", nargs="?", type=Path)
+    parser.add_argument("--keys", type=int, default=300, help="keys on each screen")
+    parser.add_argument("--screen", default="", help="this one alone")
+    given = parser.parse_args()
+    stdout = sys.stdout.fileno()
+
+    def tell(line: dict[str, Any]) -> None:
+        # Textual takes sys.stdout for itself while it runs.
+        os.write(stdout, (json.dumps(line) + "\n").encode())
+
     with tempfile.TemporaryDirectory() as folder:
-        home = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(folder) / "home"
-        if len(sys.argv) == 1:
+        home = given.home or Path(folder) / "home"
+        if given.home is None:
             asyncio.run(_fill(home))
-        sys.stdout.write(json.dumps(asyncio.run(_measure(home))) + "\n")
+        asyncio.run(measure(home, given.keys, tell, only=given.screen))
 
 
 if __name__ == "__main__":
