@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from console.recording_delta import changed
-from console.recording_values import value_of
+from console.recording_values import DeclaredValues
 from console.recording_writer import FORMAT, FORMAT_VERSION, GZIP, Shown
 from console.snapshot import Snapshot
 from engine.errors import DataError
@@ -59,6 +59,7 @@ class Recording:
         self._marks: list[Mark] = []
         self._members: OrderedDict[int, list[bytes]] = OrderedDict()
         self._plain: tuple[int, Any] | None = None
+        self._values = DeclaredValues()
         lines = self._lines(0)
         self.about = self._header(lines)
         self._scan(lines)
@@ -107,7 +108,7 @@ class Recording:
         """
         try:
             plain = self._plain_of(number)
-            found: Snapshot = value_of(Snapshot, plain)
+            found: Snapshot = self._values.of(Snapshot, plain)
         except (DataError, ValueError) as exc:
             raise DataError(
                 f"picture {number + 1} of {len(self)} cannot be read in {self.path}: {exc}"

@@ -69,17 +69,86 @@ class PlainValues:
         return known[1]
 
 
-def value_of(kind: type[Any], plain: Any) -> Any:
-    """Return the value of a declared type that plain values stand for.
+class DeclaredValues:
+    """Turn plain values back; what was turned last time and is the same object is not again.
 
-    Raises
-    ------
-    DataError : they do not fit the type.
+    What did not change from one picture to the next is then the same object in both.
     """
-    try:
-        return _decoder(_key(kind))(plain)
-    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as exc:
-        raise DataError(f"not a {kind.__name__}: {exc}") from exc
+
+    def __init__(self) -> None:
+        self._decoders: dict[Any, Decoder] = {}
+        self._known: dict[int, tuple[object, Any]] = {}
+        self._seen: dict[int, tuple[object, Any]] = {}
+
+    def of(self, kind: type[Any], plain: Any) -> Any:
+        """Return the value of a declared type that plain values stand for.
+
+        Raises
+        ------
+        DataError : they do not fit the type.
+        """
+        self._known, self._seen = self._seen, {}
+        try:
+            return self._decoder(kind)(plain)
+        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as exc:
+            raise DataError(f"not a {kind.__name__}: {exc}") from exc
+
+    def _decoder(self, kind: Any) -> Decoder:
+        if kind not in self._decoders:
+            self._decoders[kind] = self._made(kind)
+        return self._decoders[kind]
+
+    def _made(self, kind: Any) -> Decoder:
+        if dataclasses.is_dataclass(kind):
+            return self._of_fields(typing.cast("type[Any]", kind))
+        origin, inner = typing.get_origin(kind), typing.get_args(kind)
+        if origin in (typing.Union, types.UnionType):
+            return self._of_union(inner)
+        if origin is tuple:
+            return self._of_tuple(inner)
+        if origin is not None and issubclass(origin, Mapping):
+            held = self._decoder(inner[1])
+            return lambda plain: {key: held(item) for key, item in plain.items()}
+        if origin is not None:
+            return _array
+        if kind is Any:
+            return lambda plain: plain
+        if isinstance(kind, type) and issubclass(kind, Enum):
+            return typing.cast("Decoder", kind)
+        simple: dict[Any, Decoder] = {
+            int: _whole,
+            float: float,
+            str: _text,
+            bool: _truth,
+            Decimal: Decimal,
+        }
+        return simple[kind]
+
+    def _of_fields(self, kind: type[Any]) -> Decoder:
+        hints = typing.get_type_hints(kind, localns=_names_of(kind.__module__))
+        held = {name: self._decoder(hints[name]) for name in _field_names(_key(kind))}
+
+        def decode(plain: Any) -> Any:
+            key = id(plain)
+            known = self._seen.get(key) or self._known.get(key)
+            if known is None or known[0] is not plain or type(known[1]) is not kind:
+                known = (plain, kind(**{name: held[name](item) for name, item in plain.items()}))
+            self._seen[key] = known
+            return known[1]
+
+        return decode
+
+    def _of_union(self, inner: tuple[Any, ...]) -> Decoder:
+        held = [self._decoder(kind) for kind in inner if kind is not types.NoneType]
+        if len(held) != 1 or types.NoneType not in inner:
+            raise TypeError(f"no recording can hold one of {inner}")
+        return lambda plain: None if plain is None else held[0](plain)
+
+    def _of_tuple(self, inner: tuple[Any, ...]) -> Decoder:
+        held = [self._decoder(kind) for kind in inner if kind is not ...]
+        if inner[-1] is ...:
+            return lambda plain: tuple(held[0](item) for item in plain)
+        return lambda plain: tuple(decode(item) for decode, item in zip(held, plain, strict=True))
 
 
 def _key(kind: type[Any]) -> Hashable:
@@ -99,61 +168,6 @@ def _numbers(value: Any) -> Any:
     if hasattr(value, "item"):
         return value.item()
     raise TypeError(f"no recording can hold a {type(value).__name__}")
-
-
-@cache
-def _decoder(kind: Any) -> Decoder:
-    if dataclasses.is_dataclass(kind):
-        return _of_fields(typing.cast("type[Any]", kind))
-    origin, inner = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (typing.Union, types.UnionType):
-        return _of_union(inner)
-    if origin is tuple:
-        return _of_tuple(inner)
-    if origin is not None and issubclass(origin, Mapping):
-        held = _decoder(inner[1])
-        return lambda plain: {key: held(item) for key, item in plain.items()}
-    if origin is not None:
-        return _array
-    if kind is Any:
-        return lambda plain: plain
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return typing.cast("Decoder", kind)
-    simple: dict[Any, Decoder] = {
-        int: _whole,
-        float: float,
-        str: _text,
-        bool: _truth,
-        Decimal: Decimal,
-    }
-    return simple[kind]
-
-
-def _of_fields(kind: type[Any]) -> Decoder:
-    hints = typing.get_type_hints(kind, localns=_names_of(kind.__module__))
-    # Made at the first use: a type may hold itself.
-    decoders: dict[str, Decoder] = {}
-
-    def decode(plain: Any) -> Any:
-        if not decoders:
-            decoders.update({name: _decoder(hints[name]) for name in _field_names(_key(kind))})
-        return kind(**{name: decoders[name](item) for name, item in plain.items()})
-
-    return decode
-
-
-def _of_union(inner: tuple[Any, ...]) -> Decoder:
-    held = [_decoder(kind) for kind in inner if kind is not types.NoneType]
-    if len(held) != 1 or types.NoneType not in inner:
-        raise TypeError(f"no recording can hold one of {inner}")
-    return lambda plain: None if plain is None else held[0](plain)
-
-
-def _of_tuple(inner: tuple[Any, ...]) -> Decoder:
-    held = [_decoder(kind) for kind in inner if kind is not ...]
-    if inner[-1] is ...:
-        return lambda plain: tuple(held[0](item) for item in plain)
-    return lambda plain: tuple(decode(item) for decode, item in zip(held, plain, strict=True))
 
 
 def _array(plain: Any) -> Any:

@@ -25,7 +25,7 @@ from engine.errors import UsageError
 
 FORMAT = "paddock_recording"
 FORMAT_VERSION = 1
-PICTURES_A_MEMBER = 120
+PICTURES_A_MEMBER = 300
 GZIP = 31
 """zlib's word for a gzip member."""
 

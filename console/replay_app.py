@@ -24,6 +24,7 @@ from console.replay_place import moment_of
 from console.replay_session import ReplayClock, ReplaySession
 from console.replay_source import ReplaySource, Standing
 from console.screens.frame import FrameScreen
+from console.screens.help import HelpScreen
 from console.screens.order_history import OrderScreen
 from console.widgets.footer import PromptLine
 from console.widgets.panel import Panel
@@ -220,6 +221,11 @@ class ReplayApp(PaddockApp):
         """Say that nothing is halted from here."""
         if not isinstance(self.screen, NothingHalted):
             self.push_screen(NothingHalted())
+
+    def action_help(self) -> None:
+        """Show the keys of a replay, then those that work everywhere."""
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen(Place.REPLAY, self.snapshot, self.keymap))
 
     @work
     async def action_quit_ask(self) -> None:
