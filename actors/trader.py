@@ -21,7 +21,14 @@ from actors.teller import Teller
 from engine.clock import Clock
 from engine.config import database_url
 from engine.deploy.version_watch import VersionReport
-from engine.errors import DataError, PaddockError, StoreError, UsageError, VenueError
+from engine.errors import (
+    DataError,
+    PaddockError,
+    StoreError,
+    UsageError,
+    VenueError,
+    VenueUnavailable,
+)
 from engine.garbage import set_aside
 from engine.store.database import Store
 from engine.store.deployments import newest_deployments
@@ -368,14 +375,20 @@ class Trader:
             await asyncio.sleep(OUT_S)
 
     async def _ask_time(self, exchange: Exchange) -> None:
-        asked_s = self._wall.monotonic_s()
-        venue_at = await asyncio.wait_for(exchange.now_at(), self._config.orders.timeout_s)
+        asked_s, timeout_s = self._wall.monotonic_s(), self._config.orders.timeout_s
+        try:
+            venue_at = await asyncio.wait_for(exchange.now_at(), timeout_s)
+        except TimeoutError:
+            raise VenueUnavailable(
+                f"account {self._account}: the exchange did not tell its time within"
+                f" {timeout_s:g} s; it is asked again"
+            ) from None
         self._clock.set(venue_at, asked_s, self._wall.monotonic_s())
 
     async def _keep_time(self, exchange: Exchange) -> None:
         while True:
             await asyncio.sleep(CLOCK_S)
-            with contextlib.suppress(VenueError, TimeoutError):
+            with contextlib.suppress(VenueError):
                 await self._ask_time(exchange)
 
     async def _keep_cast(self, assembly: Assembly, seats: StrategySeats) -> None:

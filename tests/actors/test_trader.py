@@ -232,6 +232,16 @@ async def test_an_exchange_that_comes_late_is_waited_for(house_of: Any) -> None:
     await house.ready()
 
 
+async def test_an_exchange_that_is_silent_at_first_is_asked_again(house_of: Any) -> None:
+    house = await house_of(orders={"timeout_s": 0.3})
+    house.market.n_silent = 3
+    await house.start(TRADER)
+    await house.until(lambda: "did not tell its time" in house.trader._words, "it waits")
+    await house.ready()
+    assert house.market.n_silent == 0
+    assert house.failures == []
+
+
 async def test_a_damaged_journal_is_told_and_nothing_is_traded(house_of: Any) -> None:
     house = await house_of(TRADER)
     await house.ready()

@@ -55,6 +55,7 @@ class Market:
     ----------
     is_out : nobody answers
     refused : purposes whose orders are refused
+    n_silent : so many of the next requests are never answered
     """
 
     def __init__(self, speed: float, seed: int = 3) -> None:
@@ -70,6 +71,7 @@ class Market:
         self.engine = MatchingEngine(self.listed, VenueRules(), {"USDT": D(100_000)})
         self.is_out = False
         self.refused: set[Purpose] = set()
+        self.n_silent = 0
         self._feed = BarFeed(series, "5m", self.listed)
         self._exchange = SimulatedExchange(
             self.engine, self.time, history=PriceHistory(series, "5m")
@@ -108,6 +110,9 @@ class Market:
         async def answer(*args: Any) -> Any:
             if self.is_out:
                 raise VenueUnavailable("the exchange is out")
+            if self.n_silent:
+                self.n_silent -= 1
+                await asyncio.get_running_loop().create_future()
             return await call(*args)
 
         return answer
