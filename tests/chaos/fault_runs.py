@@ -112,7 +112,6 @@ class FaultRun:
         kind, way = "perp" if self.is_perp else "spot", "told" if self.pushes else "asked"
         self.outcome = Outcome(seed, [], lived=f"{kind} {feed} {way}")
         self.bars: dict[str, list[ClosedBar]] = {symbol: [] for symbol in self.instruments}
-        self.decided: dict[str, dict[int, dict[str, Decision]]] = {}
         self.life: Assembly | None = None
         self.is_seated = False
         self._looping: list[asyncio.Task[None]] = []
