@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from actors import deploy_commands, desk_commands, lifecycle
+from actors import deploy_commands, desk_commands, lifecycle, limit_commands
 from actors.cycle_brief import CycleBrief, MarketFacts
 from actors.cycle_machine import CancelAsked, Event, PauseAsked, ResumeAsked
 from actors.cycle_plan import EMPTY_STATE, CyclePlan, plan_cycle, plan_of
@@ -57,6 +57,7 @@ COMMANDS = (
     *lifecycle.COMMANDS,
     *desk_commands.COMMANDS,
     *deploy_commands.COMMANDS,
+    limit_commands.COMMAND,
 )
 
 
@@ -90,6 +91,7 @@ class Conductor:
         self._between_cycles = asyncio.Lock()
         self._is_stop_asked = False
         self._stuck: list[str] = []
+        self._limits: dict[str, Any] | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -116,9 +118,12 @@ class Conductor:
         return state.status, {"cycle_id": self._run.row.id, "stage": state.stage}
 
     async def orders(self) -> dict[str, Any]:
-        """Return what the driver must do: stop the runtime, end the processes of stuck parts."""
+        """Return what the driver must do.
+
+        Stop the runtime, end the processes of stuck parts, trade under other limits.
+        """
         stuck, self._stuck = self._stuck, []
-        return {"stop": self._is_stop_asked, "end": stuck}
+        return {"stop": self._is_stop_asked, "end": stuck, "limits": self._limits}
 
     # Commands
 
@@ -176,6 +181,8 @@ class Conductor:
             return await self._desks.carry_out(row.name, arguments, row.who)
         if row.name in deploy_commands.COMMANDS:
             return await deploy_commands.pass_on(self._deployer, row)
+        if row.name == limit_commands.COMMAND:
+            return await self._take_limits(arguments, row.who)
         wishes: dict[str, Event] = {
             "cycle.pause": PauseAsked(),
             "cycle.resume": ResumeAsked(),
@@ -185,6 +192,15 @@ class Conductor:
             raise UsageError(f"unknown command {row.name!r}: use one of {', '.join(COMMANDS)}")
         cycle_id = await self._pass_on(arguments, wishes[row.name])
         return {"cycle_id": cycle_id}
+
+    async def _take_limits(self, arguments: Mapping[str, Any], who: str) -> dict[str, Any]:
+        limits, words = limit_commands.asked_limits(arguments)
+        if not self._desks.traders:
+            raise UsageError("this runtime trades nothing: the file holds them for the next one")
+        await limit_commands.journal(self._desks.traders, who, words)
+        # Kept, and not handed over once: the driver compares, so that no lost answer loses it.
+        self._limits = {**limits.model_dump(), "words": f"{who}: {words}"}
+        return {"words": "the traders start anew with it; cycles use it after a restart"}
 
     async def _pass_on(self, arguments: Mapping[str, Any], event: Event) -> int:
         asked = arguments.get("cycle_id")

@@ -32,7 +32,7 @@ class DeskCommands:
     """
 
     def __init__(self, peer_of: Callable[[str], Peer], traders: tuple[str, ...]) -> None:
-        self._traders = {name.partition("-")[2]: peer_of(name) for name in traders}
+        self.traders = {name.partition("-")[2]: peer_of(name) for name in traders}
 
     async def carry_out(self, name: str, arguments: Mapping[str, Any], who: str) -> Any:
         """Do one of `COMMANDS`.
@@ -60,13 +60,13 @@ class DeskCommands:
 
     async def recast(self) -> None:
         """Let every trader look at once who trades; one that is down looks when it is back."""
-        calls = (trader.call("recast", timeout_s=_RECAST_S) for trader in self._traders.values())
+        calls = (trader.call("recast", timeout_s=_RECAST_S) for trader in self.traders.values())
         await asyncio.gather(*calls, return_exceptions=True)
 
     def _trader(self, account: Any) -> Peer:
-        trader = self._traders.get(account)
+        trader = self.traders.get(account)
         if trader is None:
-            known = ", ".join(self._traders) or "none: [trading] enabled is false"
+            known = ", ".join(self.traders) or "none: [trading] enabled is false"
             raise UsageError(f"account {account!r} is not traded by this runtime: {known}")
         return trader
 

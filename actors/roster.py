@@ -20,7 +20,8 @@ LASTING = ("alerter",)
 
 BACKTESTER = "backtester"
 TRADER = "trader"
-MONITORS = ("order_monitor", "position_monitor")
+POSITION_MONITOR = "position_monitor"
+MONITORS = ("order_monitor", POSITION_MONITOR)
 DEPLOYER = "deployer"
 
 PeerOf = Callable[[str], Peer]

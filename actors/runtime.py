@@ -41,6 +41,7 @@ _CLUSTER_LOOK_S = 4.0
 _STOP_CALL_S = 5.0
 _DOWN_S = 40.0
 _WARM_S = 120.0
+_GONE_LOOKS = 200
 
 
 class _Asked(Exception):
@@ -250,6 +251,7 @@ class Runtime:
                     return
                 for name in orders["end"]:
                     cluster.end_process(name, restart=True)
+                await self._take_limits(orders["limits"])
             if time.monotonic() - looked_s > _CLUSTER_LOOK_S:
                 looked_s = time.monotonic()
                 if not self._is_head_alive() or not await asyncio.to_thread(cluster.is_connected):
@@ -260,6 +262,31 @@ class Runtime:
                         cluster.end_process(name, restart=True)
                 self._revive(names)
             await asyncio.sleep(_LOOK_S)
+
+    async def _take_limits(self, asked: Mapping[str, Any] | None) -> None:
+        """Start what trades anew under other limits: one path with its start and its recovery.
+
+        From now on they are this runtime's, so that no crash brings the old ones back.
+        """
+        from actors import cluster
+        from actors.roster import POSITION_MONITOR, trader_names
+
+        if asked is None:
+            return
+        limits = {name: value for name, value in asked.items() if name != "words"}
+        if limits == self._config.limits.model_dump():
+            return
+        self._config = with_settings(self._config, {"limits": limits}, "operator")
+        await self._tell("warn", "risk.limits", f"limits changed by {asked['words']}")
+        for name in (*trader_names(self._config.trading), POSITION_MONITOR):
+            with contextlib.suppress(PaddockError):
+                await cluster.RayPeer(name).call("stop", timeout_s=_STOP_CALL_S)
+            cluster.end_process(name, restart=False)
+            for _ in range(_GONE_LOOKS):
+                if not cluster.exists(name):
+                    break
+                await asyncio.sleep(0.05)
+            self._host([name])
 
     def _revive(self, names: Sequence[str]) -> None:
         """Create again what no longer exists; Ray itself restarts what merely died."""

@@ -214,6 +214,10 @@ class Trader:
         assembly.runner.flatten(f"{who}: {reason}", symbol)
         return {"symbol": symbol, "positions": len(held)}
 
+    async def note(self, topic: str, message: str, who: str) -> None:
+        """Write what an operator did into the account's journal."""
+        self._ready().gateway.note(topic, message, who=who)
+
     async def worker_reports(self) -> list[VersionReport] | None:
         """Return how deployed versions do, None before there is an account."""
         if self._seats is None or self._ready_s is None:

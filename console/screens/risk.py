@@ -6,6 +6,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 
 from console.bindings import Place, bindings_of
+from console.limit_desk import LimitDesk
 from console.poller import Watch
 from console.screens.frame import FrameScreen
 from console.screens.risk_text import (
@@ -76,7 +77,8 @@ class RiskScreen(FrameScreen):
             title=f"Trading state of account {snapshot.account}",
         )
         limits = self.query_one("#limits", Panel)
-        limits.show(limits_content(row, limits.text_width), stale=stale)
+        configured = self.console.session.config.limits
+        limits.show(limits_content(row, limits.text_width, configured), stale=stale)
         audit = self.query_one("#audit", Panel)
         view = snapshot.trading
         steps = [
@@ -102,6 +104,10 @@ class RiskScreen(FrameScreen):
     def action_drill(self) -> None:
         """Halt the paper account end to end, and measure it."""
         self.console.kill.drill()
+
+    def action_limit_edit(self) -> None:
+        """Change a limit: more after its name is typed, less after a yes."""
+        LimitDesk(self.console).edit()
 
     def action_audit(self) -> None:
         """Show the audit alone, or all again."""

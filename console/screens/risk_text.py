@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from engine.store.account_detail import LimitUse
     from engine.store.accounts import AccountRow
     from engine.store.events import EventRow
+    from engine.trading_settings import Limits
 
 DRILL_EVERY_MS = 7 * 86_400_000
 _FRACTION = "fraction"
@@ -75,11 +76,18 @@ def state_content(
     return Content("\n").join(lines)
 
 
-def limits_content(row: AccountRow | None, width: int) -> Content:
-    """Return one line a limit: value, limit, share with its bar; colours at 70 and 90 %."""
+def limits_content(row: AccountRow | None, width: int, configured: Limits) -> Content:
+    """Return one line a limit: value, limit, share with its bar; colours at 70 and 90 %.
+
+    Parameters
+    ----------
+    configured : as the file has them; what the officer goes by may be older
+    """
     if row is None or not row.detail.limits:
         return Content("No limit has been measured yet: the gateway of this account tells them.")
-    return Content("\n").join(_limit_line(use, width) for use in row.detail.limits)
+    return Content("\n").join(
+        _limit_line(use, width, getattr(configured, use.rule, None)) for use in row.detail.limits
+    )
 
 
 def audit_content(
@@ -214,21 +222,24 @@ def _drill_lines(drill: DrillRecord | None, now_at: int) -> list[Content]:
     return [head, Content.styled(told, "$muted" if drill.passed else "$error")]
 
 
-def _limit_line(use: LimitUse, width: int) -> Content:
+def _limit_line(use: LimitUse, width: int, configured: float | None) -> Content:
     share = limit_share(use)
     colour = limit_colour(share)
     room = max(8, width - _LIMIT_WIDTH)
     bar_width = min(20, (room + 1) // 2)
-    drawn = limit_bar(share, bar_width)
     mark = "✗" if share is not None and share >= 1.0 else " "
-    about = clipped(use.words if use.is_hard else f"soft {use.words}", room - bar_width)
+    about = use.words if use.is_hard else f"soft {use.words}"
+    style = "$muted"
+    if configured is not None and configured != use.limit:
+        # It matters more than the bar, and the share stays.
+        about, style, bar_width = f"▲ file {_amount(configured, use.unit)}", "$warning", 4
     return Content.assemble(
         f"{clipped(_limit_name(use.rule), 17):<17} {_amount(use.value, use.unit):>8} / ",
         f"{_amount(use.limit, use.unit):>8}  ",
-        (drawn, colour),
+        (limit_bar(share, bar_width), colour),
         " ",
         (f"{percent(share, 0):>4}{mark}", colour),
-        (f" {about}", "$muted"),
+        (f" {clipped(about, room - bar_width)}", style),
     )
 
 
