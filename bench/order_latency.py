@@ -11,6 +11,7 @@ leave one after the other.
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -19,28 +20,22 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from bench.account import BALANCE, learn_risk, open_account, paper_config, percentiles
 from bench.bars import SYMBOLS, TIMEFRAME, BenchMarket, load
 from bench.report import line, say
 from engine.backtest.rules import Rules
 from engine.clock import SystemClock
-from engine.config import load_config, with_settings
 from engine.evolve.draws import Draws
 from engine.evolve.random_genome import draw_genome
 from engine.evolve.universe import Universe
 from engine.garbage import set_aside
-from engine.risk.latch import Latch
-from engine.risk.risk_model import risk_model_of
 from engine.risk.view import TradePlan
-from engine.settings import Config
 from engine.strategy.genome import Genome
 from engine.trade.accounts import PAPER
-from engine.trade.assembly import Assembly, Terms, assemble
+from engine.trade.assembly import Assembly
 from engine.trade.decider import Decider
 from engine.trade.decision import ClosedBar, decimal_of
 from engine.trade.exchange import Exchange
-from engine.trade.journal import Journal
 from engine.trade.orders import OrderRequest, Purpose
 from engine.trade.simulated.exchange import SimulatedExchange
 from engine.trade.simulated.launch import stop
@@ -50,37 +45,18 @@ from engine.trade.simulated.rules import VenueRules
 from engine.trade.strategy_trader import StrategyTrader
 from engine.trade.trader_spec import TraderSpec
 from engine.trade.venues import open_exchange
-from engine.trading_settings import Limits, Orders
 from engine.types import timeframe_ms
 
 N_STRATEGIES = 20
 HISTORY_BARS = 5_000
 TARGET_MS = 10.0
 _BAR_MS = timeframe_ms(TIMEFRAME)
-_ORDERS = {"in_process": 1_500, "rest": 500}
+_ORDERS = {"in_process": 1_500, "rest": 300}
 _FEWER = 10
 _MODEL_EVERY = 288
 _WARM_UP = 20
-_BALANCE = Decimal(1_000_000)
 _CAPITAL = Decimal(1_000)
 _SEED = 7
-# Every rule is asked and has its numbers; none refuses, so that orders leave.
-_WIDE = Limits(
-    risk_per_trade_frac=1.0,
-    position_frac=1.0,
-    strategy_frac=1.0,
-    group_frac=1.0,
-    leverage_max=100.0,
-    correlation_max=1.0,
-    value_at_risk_frac=1.0,
-    position_loss_frac=1.0,
-    daily_loss_frac=1.0,
-    weekly_loss_frac=1.0,
-    monthly_loss_frac=1.0,
-    drawdown_reduce_frac=1.0,
-    drawdown_stop_frac=1.0,
-    drawdown_flatten_frac=1.0,
-)
 
 
 class BarClock:
@@ -151,27 +127,18 @@ class Stopwatch:
     def facts(self) -> dict[str, Any]:
         """Return the percentiles."""
         return {
-            "decided": _percentiles(self.decided_ms),
-            "first": _percentiles(self.first_ms),
-            "alone": _percentiles(self.alone_ms),
-            "together": _percentiles(self.together_ms),
+            "decided": percentiles(self.decided_ms),
+            "first": percentiles(self.first_ms),
+            "alone": percentiles(self.alone_ms),
+            "together": percentiles(self.together_ms),
         }
-
-
-def _percentiles(values_ms: list[float]) -> dict[str, Any]:
-    values = np.array(values_ms)
-    return {
-        "n": len(values),
-        "p50_ms": float(np.percentile(values, 50)),
-        "p99_ms": float(np.percentile(values, 99)),
-        "max_ms": float(values.max()),
-    }
 
 
 def run_order_latency(store: Path, *, is_small: bool) -> int:
     """Measure both faces and print one JSON line; 1 when either misses the target."""
     market = load(store, n_bars=HISTORY_BARS + 8_000)
     fewer = _FEWER if is_small else 1
+    load_average = os.getloadavg()[0]
     faces = {}
     for name, measure in (("in_process", _in_process), ("rest", _rest)):
         say(f"order latency, {name}")
@@ -184,6 +151,7 @@ def run_order_latency(store: Path, *, is_small: bool) -> int:
             symbols=len(SYMBOLS),
             history_bars=HISTORY_BARS,
             target_p99_ms=TARGET_MS,
+            load_average=load_average,
             **faces,
         ),
         flush=True,
@@ -195,7 +163,7 @@ async def _in_process(market: BenchMarket, n_orders: int) -> dict[str, Any]:
     clock, watch = BarClock(), Stopwatch()
     clock.set(int(market.series[SYMBOLS[0]].timestamp[HISTORY_BARS]))
     listed = {s: instrument_like(s, "perp", bars.close) for s, bars in market.series.items()}
-    engine = MatchingEngine(listed, VenueRules(), {"USDT": _BALANCE})
+    engine = MatchingEngine(listed, VenueRules(), {"USDT": BALANCE})
     exchange = SimulatedExchange(engine, clock, account=PAPER)
 
     async def show(t: int) -> None:
@@ -214,7 +182,7 @@ async def _rest(market: BenchMarket, n_orders: int) -> dict[str, Any]:
     clock, watch = BarClock(), Stopwatch()
     clock.set(int(market.series[SYMBOLS[0]].timestamp[HISTORY_BARS]))
     with tempfile.TemporaryDirectory(prefix="paddock-") as folder:
-        config = _config(Path(folder))
+        config = paper_config(Path(folder), latency_ms=0)
         exchange = await open_exchange(PAPER, config, SystemClock())
         # The wire lies behind the port: the client's own last step before it.
         client: Any = exchange._client
@@ -253,7 +221,7 @@ async def _measured(
 ) -> dict[str, Any]:
     market = await _in_venue_time(market, exchange)
     clock.set(int(market.series[SYMBOLS[0]].timestamp[HISTORY_BARS]))
-    assembly = await _assembled(exchange, clock, folder)
+    assembly = await open_account(exchange, clock, folder)
     if not is_on_wire:
         _time_the_door(exchange, watch)
     genomes = _genomes()
@@ -268,12 +236,8 @@ async def _measured(
         clock.set(int(market.series[SYMBOLS[0]].timestamp[t]) + _BAR_MS)
         assembly.lease.renew()
         if (t - HISTORY_BARS) % _MODEL_EVERY == 0:
-            assembly.risk.model = risk_model_of(
-                {symbol: bars.slice(0, t) for symbol, bars in market.series.items()},
-                _BAR_MS,
-                clock.now_at(),
-                np.random.default_rng(_SEED),
-            )
+            known = {symbol: bars.slice(0, t) for symbol, bars in market.series.items()}
+            learn_risk(assembly, known, _BAR_MS, clock.now_at())
         await assembly.desk.ask()
         await assembly.errands.settle()
         is_warm, is_alone = t > HISTORY_BARS + _WARM_UP, t % 2 == 0
@@ -308,29 +272,6 @@ async def _in_venue_time(market: BenchMarket, exchange: Exchange) -> BenchMarket
         shift_ms = due_at - int(bars.timestamp[HISTORY_BARS]) - _BAR_MS
         series[symbol] = replace(bars, timestamp=bars.timestamp + shift_ms)
     return BenchMarket(market.label, series)
-
-
-async def _assembled(exchange: Exchange, clock: BarClock, folder: Path) -> Assembly:
-    latch = Latch(folder / "latch", PAPER, "bench")
-    latch.arm("bench", "a benchmark", clock.now_at())
-
-    async def fail(error: BaseException) -> None:
-        raise error
-
-    assembly = assemble(
-        exchange,
-        Journal.open(folder / "journal", PAPER),
-        latch,
-        Terms(Orders(rate_per_minute=1_000_000), _WIDE, 0.02, 3_600.0, "USDT"),
-        clock=clock,
-        wall=clock,
-        sleep=asyncio.sleep,
-        tell=lambda kind, subject, words: say(f"{kind} {subject}: {words}"),
-        on_failure=fail,
-    )
-    await assembly.gateway.start()
-    assembly.lease.renew()
-    return assembly
 
 
 def _time_the_door(exchange: Any, watch: Stopwatch) -> None:
@@ -368,15 +309,3 @@ def _seat(assembly: Assembly, symbol: str, genomes: dict[str, Genome]) -> None:
         )
         assembly.desk.seat(StrategyTrader(spec))
         assembly.risk.plans[name] = TradePlan(rules.stop_frac, rules.target_frac)
-
-
-def _config(folder: Path) -> Config:
-    return with_settings(
-        load_config(),
-        {
-            "paths": {"home": folder / "home"},
-            "market": {"source": "generated", "symbols": list(SYMBOLS), "type": "perp"},
-            "simulated": {"speed": 1.0, "latency_ms": 0, "balance_quote": float(_BALANCE)},
-        },
-        "the benchmark",
-    )

@@ -33,6 +33,7 @@ from engine.trade.live_reads import closed_bars, fill_pages, ticker
 from engine.trade.order_finder import APART, OrderFinder
 from engine.trade.order_pushes import OrderPushes
 from engine.trade.orders import OrderRequest
+from engine.trade.pace import urgent
 from engine.types import Bars
 
 _CLOCK_LIFE_S = 60.0
@@ -225,9 +226,10 @@ class CcxtExchange:
     async def ticker(self, symbol: str) -> Ticker:
         """Return the quotes."""
         listing = await self._listing(symbol)
-        return await self._door.read(
-            f"quotes of {symbol}", lambda: ticker(self._client, listing, self._clock.now_at())
-        )
+        with urgent():
+            return await self._door.read(
+                f"quotes of {symbol}", lambda: ticker(self._client, listing, self._clock.now_at())
+            )
 
     async def closed_bars(self, symbol: str, timeframe: str, since_at: int) -> Bars:
         """Return the closed bars that open at or after an instant, oldest first."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from engine.clock import Clock
@@ -49,6 +50,7 @@ class OrderReader:
         self.since_at = 0
         self._newest_at: dict[str, int] = {}
         self._swept_s: dict[str, float] = {}
+        self._turns: dict[tuple[str, bool], _Turn] = {}
         # By order: the monotonic second after which nobody was sending it any more.
         self._missing_since_s: dict[str, float] = {}
 
@@ -159,6 +161,29 @@ class OrderReader:
         return news
 
     async def _fills(self, symbol: str, *, is_deep: bool) -> Sequence[Fill]:
+        """Return the symbol's fills; whoever asks while others do shares the next answer.
+
+        Orders of one bar are filled together, and each asks: one by one they would wait for the
+        exchange's rate limit, with positions that nobody knows of yet.
+        """
+        turn = self._turns.setdefault((symbol, is_deep), _Turn())
+        n_begun = turn.n_begun
+        async with turn.lock:
+            if turn.n_answered <= n_begun:
+                turn.n_begun += 1
+                number = turn.n_begun
+                try:
+                    turn.answer = await self._ask_for_fills(symbol, is_deep=is_deep)
+                except VenueUnavailable as exc:
+                    turn.answer = exc
+                turn.n_answered = number
+            # It was begun after this caller had asked.
+            answer = turn.answer
+        if isinstance(answer, VenueUnavailable):
+            raise answer
+        return answer
+
+    async def _ask_for_fills(self, symbol: str, *, is_deep: bool) -> Sequence[Fill]:
         newest_at = self._newest_at.get(symbol, 0)
         since_at = self.since_at if is_deep else max(self.since_at, newest_at - OVERLAP_MS)
         fills = await self.within(self._exchange.fills(symbol, since_at))
@@ -209,3 +234,19 @@ class OrderReader:
                 current = self._keeper.book.orders[order.client_id]
             news.append(self._keeper.move(current, ended, reason))
         return [told for told in news if told is not None]
+
+
+@dataclass(slots=True)
+class _Turn:
+    """One question that several may ask at once.
+
+    Attributes
+    ----------
+    n_begun : how often it was asked
+    n_answered : the number of the question that `answer` is to
+    """
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    n_begun: int = 0
+    n_answered: int = 0
+    answer: Sequence[Fill] | VenueUnavailable = ()

@@ -114,7 +114,7 @@ class WatchPost:
         self._errands = errands
         self._tell = tell
         self._closing: set[tuple[str, str]] = set()
-        self._failures: dict[tuple[str, str], tuple[int, float]] = {}
+        self._failures: dict[tuple[str, str, Purpose], tuple[int, float]] = {}
 
     # What is seen
 
@@ -209,7 +209,9 @@ class WatchPost:
 
     async def _close(self, strategy_id: str, symbol: str, reason: str, purpose: Purpose) -> None:
         key = (strategy_id, symbol)
-        if key in self._closing or self._must_wait(key):
+        # A stop that cannot be placed must not hold up a close, nor the other way round.
+        tried = (*key, Purpose.EXIT)
+        if key in self._closing or self._must_wait(tried):
             return
         self._closing.add(key)
         try:
@@ -219,9 +221,9 @@ class WatchPost:
                 return
             self._tell("position.closed", f"strategy:{strategy_id}", f"{symbol}: {reason}")
             order = await self._gateway.submit(request)
-            self._note_outcome(key, order)
+            self._note_outcome(tried, order)
         except PaddockError as exc:
-            self._failed(key)
+            self._failed(tried)
             self._tell("position.not_closed", f"strategy:{strategy_id}", f"{symbol}: {exc.message}")
         finally:
             self._closing.discard(key)
@@ -266,7 +268,8 @@ class WatchPost:
         instrument = self._gateway.instruments.get(symbol)
         if seen is None or instrument is None or seen.wanted_stop is None:
             return
-        if self._must_wait((strategy_id, symbol)):
+        tried = (strategy_id, symbol, Purpose.STOP)
+        if self._must_wait(tried):
             return
         qty = round_qty(seen.holding.unprotected_base, instrument)
         if qty <= 0:
@@ -276,7 +279,7 @@ class WatchPost:
         request = self._request(
             strategy_id, symbol, side, Purpose.STOP, OrderType.STOP, qty, stop_price=stop
         )
-        self._note_outcome((strategy_id, symbol), await self._gateway.submit(request))
+        self._note_outcome(tried, await self._gateway.submit(request))
 
     def _request(
         self,
@@ -355,18 +358,18 @@ class WatchPost:
         oldest_s = self._clock.monotonic_s() - TICKER_LIFE_S
         return {s: ticker for s, (ticker, at_s) in self.tickers.items() if at_s >= oldest_s}
 
-    def _note_outcome(self, key: tuple[str, str], order: Order) -> None:
+    def _note_outcome(self, key: tuple[str, str, Purpose], order: Order) -> None:
         if order.state.is_final and not order.filled_base:
             self._failed(key)
             self._tell("position.order_refused", f"strategy:{key[0]}", f"{key[1]}: {order.reason}")
         elif order.filled_base:
             self._failures.pop(key, None)
 
-    def _failed(self, key: tuple[str, str]) -> None:
+    def _failed(self, key: tuple[str, str, Purpose]) -> None:
         n_failed = self._failures.get(key, (0, 0.0))[0]
         self._failures[key] = (n_failed + 1, self._clock.monotonic_s())
 
-    def _must_wait(self, key: tuple[str, str]) -> bool:
+    def _must_wait(self, key: tuple[str, str, Purpose]) -> bool:
         n_failed, failed_s = self._failures.get(key, (0, 0.0))
         if not n_failed:
             return False

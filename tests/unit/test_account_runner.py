@@ -324,6 +324,19 @@ async def test_what_was_adopted_gets_a_stop_of_its_own(room: Room) -> None:
     assert not seen.is_orphan
 
 
+async def test_a_stop_that_cannot_be_placed_holds_up_no_close(room: Room) -> None:
+    await room.life.gateway.submit(entry())
+    room.price(50_000)
+    room.venue.will("submit", "rejected")
+    room.life.post.carry_out_positions([Protect("s1", BTC, "it has none")])
+    await room.settle()
+    assert any("position.order_refused" in words for words in room.told)
+    close = Close("s1", BTC, CloseCause.STOP_MISSED, "the price is there")
+    room.life.post.carry_out_positions([close])
+    await room.settle()
+    assert room.book.net_base(BTC) == 0
+
+
 async def test_wishes_about_orders_cancel_and_ask(room: Room) -> None:
     await room.life.gateway.submit(stop())
     room.venue.will("submit", "lost")

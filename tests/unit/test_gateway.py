@@ -522,6 +522,38 @@ async def test_a_late_fill_counts_whatever_the_state(desk: Desk, ended: str) -> 
     assert desk.gateway.book.orders["pk-stop"].filled_base == D("0.1")
 
 
+async def test_orders_filled_together_share_the_answer_about_their_fills(desk: Desk) -> None:
+    desk.venue.is_terse = True
+    answer = desk.venue.fills
+
+    async def slowly(symbol: str, since_at: int) -> Any:
+        before = await answer(symbol, since_at)
+        await asyncio.sleep(0)
+        return before
+
+    desk.venue.fills = slowly  # type: ignore[method-assign]
+    n_before = len(desk.venue.sent("fills"))
+    orders = [entry(f"pk-{number}", qty_base=D("0.1")) for number in range(6)]
+    told = await asyncio.gather(*(desk.gateway.submit(order) for order in orders))
+    assert {order.state for order in told} == {S.FILLED}
+    assert desk.gateway.book.net_base("BTC/USDT") == D("0.6")
+    assert len(desk.venue.sent("fills")) - n_before < len(orders)
+
+
+async def test_a_question_about_fills_that_fails_fails_for_all_who_asked_and_may_be_asked_again(
+    desk: Desk,
+) -> None:
+    desk.venue.is_terse = True
+    desk.venue.will("fills", *["unavailable"] * 6)
+    orders = [entry(f"pk-{number}", qty_base=D("0.1")) for number in range(6)]
+    told = await asyncio.gather(*(desk.gateway.submit(order) for order in orders))
+    assert not any(order.state.is_final for order in told)
+    desk.venue.script.clear()
+    await desk.gateway.poll()
+    assert {desk.state(order.client_id) for order in orders} == {S.FILLED}
+    assert desk.gateway.book.net_base("BTC/USDT") == D("0.6")
+
+
 async def test_a_foreign_fill_is_kept_apart_and_shown(desk: Desk) -> None:
     await desk.gateway.submit(entry())
     desk.venue.foreign_trade("buy", D("0.3"))

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from engine.clock import FakeClock
-from engine.trade.pace import BURST_S, Pace, sending
+from engine.trade.pace import BURST_S, CREDIT_S, Pace, sending, urgent
 
 
 class Asleep(FakeClock):
@@ -86,3 +86,21 @@ async def test_the_kill_switch_does_not_wait() -> None:
     pace = Pace(0.001, Asleep(), waits=False)
     for _ in range(100):
         await pace(10.0)
+
+
+async def test_urgent_reads_go_ahead_of_those_that_wait_until_their_credit_is_used() -> None:
+    clock = Asleep()
+    pace = paced(clock)
+    with sending():
+        await pace(10.0 * BURST_S + 30.0)
+    waiting = asyncio.create_task(pace(1.0))
+    with urgent():
+        await pace(10.0 * CREDIT_S - 30.0)
+        assert clock.monotonic_s() <= 3.0
+        assert not waiting.done()
+        before_s = clock.monotonic_s()
+        await pace(1.0)
+        await pace(1.0)
+        assert clock.monotonic_s() > before_s
+    await waiting
+    assert clock.monotonic_s() > 4.0
