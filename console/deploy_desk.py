@@ -74,8 +74,8 @@ class DeployDesk:
         deploy = self._app.session.config.deploy
         account = "paper" if row.status == "paper" else "live"
         lines = [
-            f"{short_id(row.id)} in account {account}: packaged for workerd, validated, and used",
-            f"only if it decides like the engine on {deploy.parity_bars} bars.",
+            f"{short_id(row.id)} in account {account}: packaged for {deploy.target}, validated,",
+            f"and used only if it decides like the engine on {deploy.parity_bars} bars.",
             f"It gets 5% of its capital, which is {percent(deploy.allocation_frac)} of equity, and",
             "goes on to 25, 50 and 100% by itself: each step takes at least "
             f"{duration(deploy.step_s * 1000)} and",
@@ -86,7 +86,7 @@ class DeployDesk:
             lines.append("▲ This is real money.")
         title = f"Deploy {short_id(row.id)} as a Worker?"
         if await self._is_confirmed(title, lines, "Deploy"):
-            wish = {"strategy_id": row.id, "target": "workerd"}
+            wish = {"strategy_id": row.id, "target": deploy.target}
             await self._app.send("deployment.start", wish)
 
     async def _raise_share(self, row: DeploymentRow, share_frac: float) -> None:
