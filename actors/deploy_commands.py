@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from actors.ports import Peer
+from engine.deploy.cloudflare import MOST_VERSIONS
 from engine.deploy.rollout import STEPS_FRAC
+from engine.deploy.targets import CLOUDFLARE, TARGETS
 from engine.deploy_settings import Deploy
 from engine.errors import UsageError
 from engine.store.commands import CommandRow
@@ -16,7 +18,6 @@ from engine.trade.accounts import LIVE, PAPER
 from engine.types import Status
 
 COMMANDS = ("deployment.start", "deployment.rollout", "deployment.rollback")
-TARGETS = ("workerd",)
 _CALL_S = 30.0
 _ACCOUNTS = {Status.PAPER.value: PAPER, Status.LIVE.value: LIVE}
 
@@ -64,9 +65,7 @@ def new_version(
     UsageError : it cannot be deployed, or not with so much.
     """
     short = strategy.id[:12]
-    target = arguments.get("target", TARGETS[0])
-    if target not in TARGETS:
-        raise UsageError(f"target {target!r}: use {' or '.join(TARGETS)}")
+    target = asked_target(arguments, settings)
     account = _ACCOUNTS.get(strategy.status)
     if account is None:
         raise UsageError(f"strategy {short} is {strategy.status}: promote it to paper first")
@@ -76,6 +75,13 @@ def new_version(
         raise UsageError(
             f"version {busy.version} of strategy {short} is {busy.state}: let it finish, or "
             "roll it back"
+        )
+    served = [row for row in own if row.target == target and row.state in ("live", "draining")]
+    if target == CLOUDFLARE and len(served) >= MOST_VERSIONS:
+        oldest = min(served, key=lambda row: row.version)
+        raise UsageError(
+            f"Cloudflare serves {MOST_VERSIONS} versions of a strategy at a time, and version "
+            f"{oldest.version} of {short} still holds a position: wait until it is closed"
         )
     allocation = _fraction(arguments, "allocation", settings.allocation_frac, 1.0)
     others = {
@@ -108,6 +114,19 @@ def new_version(
         step_at=now_at,
         changed_at=now_at,
     )
+
+
+def asked_target(arguments: Mapping[str, Any], settings: Deploy) -> str:
+    """Return where a version is to run: as asked, else by the settings.
+
+    Raises
+    ------
+    UsageError : no such target.
+    """
+    target = arguments.get("target") or settings.target
+    if target not in TARGETS:
+        raise UsageError(f"target {target!r}: use {' or '.join(TARGETS)}")
+    return str(target)
 
 
 def asked_share_frac(arguments: Mapping[str, Any]) -> float:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from actors.deploy_commands import asked_share_frac, new_version
+from actors.deploy_commands import asked_share_frac, asked_target, new_version
 from actors.owned_processes import MARK_VARIABLE
 from actors.ports import PeerLost
 from actors.roster import OnFailure, PartSpec, PeerOf, trader_names
@@ -17,13 +17,13 @@ from actors.version_check import Checked, checked
 from actors.writer import Writer
 from engine.clock import Clock
 from engine.config import database_url
-from engine.deploy.fleet import Fleet
 from engine.deploy.package import Writer as SourceWriter
 from engine.deploy.package import load_bundle
 from engine.deploy.rollout import STEPS_FRAC, Action, Verb, VersionFacts, judge
-from engine.deploy.token import worker_token, workers_folder
+from engine.deploy.target import Target, Wanted, service_name
+from engine.deploy.targets import targets_of
+from engine.deploy.token import workers_folder
 from engine.deploy.version_watch import VersionReport
-from engine.deploy.workerd import workerd_path
 from engine.errors import PaddockError, RuntimeUnavailable, UsageError
 from engine.store.database import Store
 from engine.store.deployments import DeploymentRow, deployments_of
@@ -36,6 +36,7 @@ from engine.types import Status
 LOOK_S = 1.0
 FACTS_S = 5.0
 _CALL_S = 10.0
+_LATER_MOST_S = 60.0
 _SERVED = ("rolling", "live", "draining")
 _TRADES = (Status.PAPER.value, Status.LIVE.value, Status.PAUSED.value)
 
@@ -46,9 +47,10 @@ class Deployer:
     """Keep what is deployed as the store says that it should be.
 
     Survives a crash: every version and its share, in the store, written before anything is done
-    about it; bundles, in the home. Processes of an earlier life are ended and started anew.
+    about it; bundles, in the home. Processes of an earlier life are ended and started anew; what
+    runs on Cloudflare went on, and is taken up.
     May run twice: every look; a command, which its ticket recognises.
-    Owns: rows of deployments, and the processes of workerd.
+    Owns: rows of deployments, the processes of workerd, this home's scripts on Cloudflare.
 
     Parameters
     ----------
@@ -74,13 +76,14 @@ class Deployer:
         self._folder = workers_folder(spec.config.paths.home)
         self._marks = {MARK_VARIABLE: spec.mark}
         self._store: Store | None = None
-        self._fleet: Fleet | None = None
+        self._targets: dict[str, Target] = {}
         self._rows: dict[Key, DeploymentRow] = {}
         self._reports: dict[Key, VersionReport] = {}
         self._heard_s: dict[Key, float] = {}
         self._silent: set[Key] = set()
         self._facts_s = -math.inf
         self._checking: asyncio.Task[None] | None = None
+        self._tries: dict[Key, tuple[int, float]] = {}
         self._acting = asyncio.Lock()
         self._news: list[str] = []
         self._words = ""
@@ -91,15 +94,11 @@ class Deployer:
         self._store = await Store.open(database_url(self._config), read_only=True, create=False)
         rows = await deployments_of(self._store)
         self._rows = {row.key: row for row in rows}
-        self._fleet = Fleet(
-            self._folder / "processes",
-            worker_token(self._config.paths.home),
-            self._settings.services_per_process,
-            self._clock.monotonic_s,
-            self._news.append,
-            marks=self._marks,
+        self._targets = targets_of(
+            self._config, self._clock.monotonic_s, self._news.append, self._marks
         )
-        await self._fleet.end_leftovers()
+        for target in self._targets.values():
+            await target.begin()
         self._tasks = [asyncio.create_task(self._guard(self._keep))]
 
     async def stop(self) -> None:
@@ -108,8 +107,8 @@ class Deployer:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._fleet is not None:
-            await self._fleet.stop()
+        for target in self._targets.values():
+            await target.stop()
         if self._store is not None:
             await self._store.close()
 
@@ -119,7 +118,7 @@ class Deployer:
         detail = {state: states.count(state) for state in sorted(set(states))}
         is_busy = "checking" in states or "rolling" in states
         word = "alert" if self._silent else ("busy" if is_busy else "idle")
-        pids = [] if self._fleet is None else self._fleet.pids
+        pids = [pid for target in self._targets.values() for pid in target.pids]
         return word, {**detail, "processes": pids, "words": self._words}
 
     # Commands
@@ -130,13 +129,16 @@ class Deployer:
         Raises
         ------
         UsageError : it cannot be deployed, or not so.
-        RuntimeUnavailable : workerd is missing.
+        RuntimeUnavailable : its target is not there: workerd is missing, Cloudflare knows no such
+            token.
         """
+        if self._by_ticket(ticket) is None:
+            # Not while everything else waits: Cloudflare may be slow to say no.
+            await self._targets[asked_target(arguments, self._settings)].ready()
         async with self._acting:
-            known = next((row for row in self._rows.values() if row.ticket == ticket), None)
+            known = self._by_ticket(ticket)
             if known is not None:
                 return _told(known)
-            await asyncio.to_thread(workerd_path)
             stored = await get_strategy(self._reader, _text(arguments, "strategy_id"))
             row = new_version(
                 stored.row,
@@ -173,19 +175,20 @@ class Deployer:
         while True:
             try:
                 async with self._acting:
-                    await self._look()
-                self._words = ""
+                    words = await self._look()
             except RuntimeUnavailable as exc:
-                # What should run does not: told once, tried again at the next look.
-                if exc.message != self._words:
-                    self._words = exc.message
-                    await self._writer.tell("error", "deploy.waits", exc.message)
+                words = exc.message
+            # What should run does not: told once, tried again at the next look.
+            if words and words != self._words:
+                await self._writer.tell("error", "deploy.waits", words)
+            self._words = words
             await asyncio.sleep(LOOK_S)
 
-    async def _look(self) -> None:
+    async def _look(self) -> str:
+        """Look once; return why something that should run does not, empty when all does."""
         self._begin_check()
         await self._end_untraded()
-        await self._serve()
+        words = await self._serve()
         await self._hear()
         for row in self._in("rolling", "live"):
             await self._act(row, judge(self._facts(row), self._settings, row.stop_frac))
@@ -194,11 +197,15 @@ class Deployer:
             if report is not None and report.state == "draining" and not report.is_holding:
                 await self._end(row, f"it holds nothing more: {row.reason}")
         await self._write_facts()
+        return words
 
     def _begin_check(self) -> None:
         if self._checking is not None and not self._checking.done():
             return
-        waiting = self._in("checking")
+        now_s = self._clock.monotonic_s()
+        waiting = [
+            r for r in self._in("checking") if self._tries.get(r.key, (0, now_s))[1] <= now_s
+        ]
         if waiting:
             row = min(waiting, key=lambda one: one.created_at)
             self._checking = asyncio.create_task(self._guard(lambda: self._check(row)))
@@ -207,8 +214,8 @@ class Deployer:
         """Package, validate and compare a version; may be begun again at any time."""
         try:
             found = await self._checked(row)
-        except RuntimeUnavailable:
-            await asyncio.sleep(LOOK_S)
+        except RuntimeUnavailable as exc:
+            await self._check_later(row, exc)
             return
         except PaddockError as exc:
             async with self._acting:
@@ -220,6 +227,20 @@ class Deployer:
                 words = f"equal to the engine on {found.n_bars} bars: begins with 5% of the capital"
                 row = replace(row, bundle=found.bundle, lookback_bars=found.lookback_bars)
                 await self._share(replace(row, state="rolling"), STEPS_FRAC[0], words)
+
+    async def _check_later(self, row: DeploymentRow, error: RuntimeUnavailable) -> None:
+        """Try again, less and less often, and say meanwhile what it waits for."""
+        n_tries = self._tries.get(row.key, (0, 0.0))[0]
+        asked_s = error.fields.get("retry_s")
+        wait_s = min(LOOK_S * 2.0**n_tries, _LATER_MOST_S)
+        if isinstance(asked_s, int | float):
+            wait_s = max(wait_s, float(asked_s))
+        self._tries[row.key] = (n_tries + 1, self._clock.monotonic_s() + wait_s)
+        async with self._acting:
+            known = self._rows[row.key]
+            if known.state == "checking" and known.reason != error.message:
+                waits = replace(known, reason=error.message)
+                await self._put(waits, "deploy.waits", f"waits: {error.message}")
 
     async def _checked(self, row: DeploymentRow) -> Checked:
         trader = self._traders.get(row.account)
@@ -240,32 +261,46 @@ class Deployer:
             markets,
             self._config.limits,
             self._folder / "bundles",
-            worker_token(self._config.paths.home),
             self._write,
-            self._marks,
+            lambda bundle: self._targets[row.target].trial(
+                Wanted(row.strategy_id, row.version, bundle, 0.0)
+            ),
         )
 
-    async def _serve(self) -> None:
-        fleet = self._fleet
-        if fleet is None:
-            return
-        wanted = {}
+    async def _serve(self) -> str:
+        """Have every target serve its versions; one that cannot holds up nothing else."""
+        wanted: dict[str, list[Wanted]] = {name: [] for name in self._targets}
         for row in self._in(*_SERVED):
             try:
-                wanted[_service(row)] = load_bundle(self._folder / "bundles", row.bundle)
+                bundle = load_bundle(self._folder / "bundles", row.bundle)
             except PaddockError as exc:
                 if row.state != "draining":
                     broken = Action(Verb.ROLL_BACK, 0.0, exc.message, "bundle")
                     await self._take_back(row, broken, "error")
-        await fleet.serve(wanted)
-        await fleet.look()
+                continue
+            share_frac = self._share_of_requests(row)
+            wanted[row.target].append(Wanted(row.strategy_id, row.version, bundle, share_frac))
+        problems = []
+        for name, target in self._targets.items():
+            try:
+                await target.serve(wanted[name])
+            except RuntimeUnavailable as exc:
+                problems.append(exc.message)
+            await target.look()
         news, self._news[:] = list(self._news), []
         for words in news:
             await self._writer.tell("warn", "deploy.healed", words)
         for row in self._in(*_SERVED):
-            url = fleet.url(_service(row))
+            url = self._targets[row.target].url(_service(row))
             if url != row.url:
                 await self._save(replace(row, url=url))
+        return "; ".join(dict.fromkeys(problems))
+
+    def _share_of_requests(self, row: DeploymentRow) -> float:
+        if row.state != "live":
+            return row.share_frac
+        rolling = (one for one in self._in("rolling") if one.strategy_id == row.strategy_id)
+        return 1.0 - sum(one.share_frac for one in rolling)
 
     async def _hear(self) -> None:
         """Learn how the versions do: from the traders, and whether each answers."""
@@ -278,7 +313,7 @@ class Deployer:
         now_s = self._clock.monotonic_s()
         for row in self._in(*_SERVED):
             known_s = self._heard_s.setdefault(row.key, now_s)
-            if row.url and self._fleet is not None and self._fleet.answers(_service(row)):
+            if row.url and self._targets[row.target].answers(_service(row)):
                 self._heard_s[row.key] = known_s = now_s
             is_silent = now_s - known_s >= self._settings.silence_s
             if is_silent and row.key not in self._silent:
@@ -362,6 +397,7 @@ class Deployer:
         now_at = self._clock.now_at()
         ended = replace(row, state="ended", share_frac=0.0, url="", ended_at=now_at, reason=reason)
         self._heard_s.pop(row.key, None)
+        self._tries.pop(row.key, None)
         self._silent.discard(row.key)
         await self._put(ended, "deploy.ended", reason)
 
@@ -414,6 +450,9 @@ class Deployer:
 
     # Itself
 
+    def _by_ticket(self, ticket: str) -> DeploymentRow | None:
+        return next((row for row in self._rows.values() if row.ticket == ticket), None)
+
     def _in(self, *states: str) -> list[DeploymentRow]:
         return [row for row in self._rows.values() if row.state in states]
 
@@ -440,7 +479,7 @@ class Deployer:
 
 
 def _service(row: DeploymentRow) -> str:
-    return f"{row.strategy_id[:16]}-v{row.version}"
+    return service_name(row.strategy_id, row.version)
 
 
 def _name(row: DeploymentRow) -> str:

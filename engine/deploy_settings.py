@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from engine.setting import Count, Frac, PositiveFloat, PositiveFrac, Section, setting
+
+_ACCOUNT = re.compile(r"[0-9A-Za-z_-]{0,64}")
+# A token goes along: in the clear only to this machine.
+_GUARDED = re.compile(r"https://[^\s/#]+.*|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/.*)?")
 
 
 class Deploy(Section):
     """Deployed Workers: what they may use, how they are rolled out, what rolls them back."""
 
+    target: Literal["workerd", "cloudflare"] = setting(
+        "workerd", "", "Where a version runs that names no target: this machine, or Cloudflare."
+    )
     allocation_frac: PositiveFrac = setting(
         0.02, "fraction of equity", "Capital of a deployment that names none."
     )
@@ -48,3 +56,57 @@ class Deploy(Section):
     services_per_process: Annotated[int, Field(ge=1, le=10)] = setting(
         5, "versions", "Most versions that one workerd process serves."
     )
+
+
+class Cloudflare(Section):
+    """Cloudflare, where it is the target; its API's token comes from the environment."""
+
+    account: str = setting("", "", "Id of the account that Workers are deployed to.")
+    api_url: str = setting(
+        "https://api.cloudflare.com/client/v4", "URL", "Where Cloudflare's API is asked."
+    )
+    worker_url: str = setting(
+        "", "URL", "Where Workers are asked, with {script}; empty = under workers.dev."
+    )
+    cron: str = setting(
+        "", "cron", "When a Worker is woken and checks itself, such as */5 * * * *; empty = never."
+    )
+    timeout_s: PositiveFloat = setting(
+        15.0, "s", "Longest wait for one answer of Cloudflare's API."
+    )
+
+    @field_validator("account")
+    @classmethod
+    def _is_plain(cls, account: str) -> str:
+        if not _ACCOUNT.fullmatch(account):
+            raise ValueError("an account's id has letters and digits only")
+        return account
+
+    @field_validator("api_url", "worker_url")
+    @classmethod
+    def _is_guarded(cls, url: str) -> str:
+        if url and not _GUARDED.fullmatch(url):
+            raise ValueError(f"{url!r} is not https, nor http on this machine")
+        return url
+
+    @field_validator("api_url")
+    @classmethod
+    def _is_somewhere(cls, url: str) -> str:
+        if not url:
+            raise ValueError("it is empty: name where the API is")
+        return url
+
+    @field_validator("worker_url")
+    @classmethod
+    def _names_the_script(cls, url: str) -> str:
+        rest = url.replace("{script}", "")
+        if url and ("{script}" not in url or "{" in rest or "}" in rest or "#" in rest):
+            raise ValueError(f"{url!r} has to say where {{script}} stands, once and nothing else")
+        return url
+
+    @field_validator("cron")
+    @classmethod
+    def _has_five_parts(cls, cron: str) -> str:
+        if cron and len(cron.split()) != 5:
+            raise ValueError(f"{cron!r} has not five parts: minute hour day month weekday")
+        return cron

@@ -14,7 +14,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from engine.authoring_settings import Evolve, LanguageModel
-from engine.deploy_settings import Deploy
+from engine.deploy_settings import Cloudflare, Deploy
 from engine.setting import (
     Count,
     CountOrZero,
@@ -399,4 +399,5 @@ class Config(Section):
     simulated: Simulated = Simulated()
     alerts: Alerts = Alerts()
     deploy: Deploy = Deploy()
+    cloudflare: Cloudflare = Cloudflare()
     console: Console = Console()

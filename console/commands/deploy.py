@@ -27,7 +27,10 @@ _POLL_S = 0.2
 def deploy(
     context: typer.Context,
     strategy: StrategyArgument,
-    target: Annotated[str, typer.Option("--target", help="Where it runs: workerd.")] = "workerd",
+    target: Annotated[
+        str | None,
+        typer.Option("--target", help="Where it runs: workerd, cloudflare; else [deploy] target."),
+    ] = None,
     allocation: Annotated[
         float | None, typer.Option(help="Capital, fraction of the account's equity.")
     ] = None,
@@ -41,9 +44,9 @@ def deploy(
 ) -> None:
     """Bring a strategy out as a Worker: checked, compared, then 5, 25, 50 and 100 % of capital."""
     session: Session = context.obj()
-    given = {"allocation": allocation, "position": position, "stop": stop}
+    given = {"target": target, "allocation": allocation, "position": position, "stop": stop}
     arguments = {name: value for name, value in given.items() if value is not None}
-    wish = {"strategy_id": strategy, "target": target, **arguments}
+    wish = {"strategy_id": strategy, **arguments}
     asked = asyncio.run(ask(session, "deployment.start", wish))
     say(f"version {asked['version']} of strategy {asked['strategy_id'][:12]} is being checked")
     row = asyncio.run(_checked(session, asked["strategy_id"], asked["version"]))
@@ -102,8 +105,8 @@ def deployments(
         say("nothing is deployed: `paddock deploy ID` brings a promoted strategy out")
         return
     emit(
-        f"{'strategy':<13}{'version':>8}  {'state':<9}{'share':>6}{'capital':>9}{'p99 ms':>8}"
-        f"{'failed':>8}{'equal':>10}{'gain':>11}  reason"
+        f"{'strategy':<13}{'version':>8}  {'target':<11}{'state':<9}{'share':>6}{'capital':>9}"
+        f"{'p99 ms':>8}{'failed':>8}{'equal':>10}{'gain':>11}  reason"
     )
     for row in rows:
         emit(_line(row))
@@ -111,13 +114,14 @@ def deployments(
 
 def _line(row: DeploymentRow) -> str:
     facts = row.facts
-    latency = facts.get("latency_ms")
+    latency_ms = facts.get("latency_ms")
+    slowest = "–" if latency_ms is None else f"{latency_ms:.1f}"
     failed = f"{facts.get('n_failed', 0)}/{facts.get('n_requests', 0)}"
     n_compared = facts.get("n_compared", 0)
     equal = f"{n_compared - facts.get('n_differing', 0)}/{n_compared}"
     return (
-        f"{row.strategy_id[:12]:<13}{row.version:>8}  {row.state:<9}{row.share_frac:>6.0%}"
-        f"{row.allocation_frac:>9.1%}{'–' if latency is None else f'{latency:.1f}':>8}{failed:>8}"
+        f"{row.strategy_id[:12]:<13}{row.version:>8}  {row.target:<11}{row.state:<9}"
+        f"{row.share_frac:>6.0%}{row.allocation_frac:>9.1%}{slowest:>8}{failed:>8}"
         f"{equal:>10}{facts.get('pnl_quote', 0.0):>+11.2f}  {row.reason}"
     )
 

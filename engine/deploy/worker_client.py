@@ -13,6 +13,9 @@ import aiohttp
 from engine.errors import DataError, PaddockError, RuntimeUnavailable, StrategyError
 from engine.types import Bars
 
+VERSION_HEADER = "Cloudflare-Workers-Version-Overrides"
+"""Says which version of a script is asked, whatever share of the requests it has."""
+
 _TIMEOUT_S = 5.0
 
 
@@ -34,12 +37,21 @@ class Signal:
     bundle: str
 
 
+def address(place: str, script: str, version_id: str) -> str:
+    """Return the address of one version among those that share a place.
+
+    The version stands behind a `#`, which is never part of a request: `WorkerClient` asks for it
+    by a header.
+    """
+    return f'{place.rstrip("/")}#{script}="{version_id}"'
+
+
 class WorkerClient:
     """One Worker over HTTP, as an async context manager.
 
     Parameters
     ----------
-    url : where it listens, without a path
+    url : where it listens, without a question's path; see `address`
     token : that it was given
     timeout_s : longest wait for one answer
 
@@ -52,13 +64,15 @@ class WorkerClient:
     """
 
     def __init__(self, url: str, token: str, timeout_s: float = _TIMEOUT_S) -> None:
-        self._url = url.rstrip("/")
+        place, _, named = url.partition("#")
+        self._url = place.rstrip("/")
+        self._named = {VERSION_HEADER: named} if named else {}
         self._token = token
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        headers = {"authorization": f"Bearer {self._token}"}
+        headers = {"authorization": f"Bearer {self._token}", **self._named}
         self._session = aiohttp.ClientSession(headers=headers, timeout=self._timeout)
         return self
 
@@ -107,8 +121,13 @@ class WorkerClient:
             error = _object(text).get("error")
         except RuntimeUnavailable:
             error = None
-        told = error if isinstance(error, dict) else {}
-        code, message = told.get("code", "unknown"), told.get("message", text[:200])
+        if not isinstance(error, dict) or "code" not in error:
+            # Not our shape: something on the way answered, or what runs Workers did.
+            return RuntimeUnavailable(
+                f"{self._url}{path} answered {status}, and no Worker of ours did: {text[:80]!r}",
+                status=status,
+            )
+        code, message = error["code"], error.get("message", text[:200])
         sentence = f"{self._url}{path} answered {status} ({code}): {message}"
         kind: type[PaddockError] = StrategyError
         if code in ("token", "path"):

@@ -10,6 +10,8 @@ import psutil
 
 from actors.deployer import Deployer
 from actors.roster import PartSpec
+from engine.deploy.fleet import Fleet
+from engine.deploy.local import LocalTarget
 from engine.store.deployments import DeploymentRow, deployments_of
 from engine.strategy.genome import Genome
 from engine.strategy.javascript.writer import javascript_of
@@ -58,6 +60,13 @@ class DeployHouse(TradingHouse):
         part = self.peer("deployer").part
         assert isinstance(part, Deployer)
         return part
+
+    @property
+    def fleet(self) -> Fleet:
+        """Return the deployer's processes of workerd."""
+        target = self.deployer._targets["workerd"]
+        assert isinstance(target, LocalTarget)
+        return target._fleet
 
     def rows(self) -> list[DeploymentRow]:
         """Return the versions as the deployer has them, by version."""

@@ -178,14 +178,14 @@ async def test_killed_processes_and_a_killed_deployer_heal(house_of: Any) -> Non
     await house.seated()
     await house.deploy(name)
     await house.reaches(1, "rolling")
-    await house.until(lambda: house.deployer._fleet.pids, "it was served")
-    (pid,) = house.deployer._fleet.pids
+    await house.until(lambda: house.fleet.pids, "it was served")
+    (pid,) = house.fleet.pids
     os.kill(pid, signal.SIGKILL)
-    await house.until(lambda: house.deployer._fleet.pids not in ([], [pid]), "it was started again")
+    await house.until(lambda: house.fleet.pids not in ([], [pid]), "it was started again")
     async with asyncio.timeout(20):
         while "deploy.healed" not in await house.kinds():  # noqa: ASYNC110 - the store has no event
             await asyncio.sleep(0.05)
-    (orphan,) = house.deployer._fleet.pids
+    (orphan,) = house.fleet.pids
     await house.kill("deployer")
     assert psutil.pid_exists(orphan)
     await house.start("deployer")
@@ -221,12 +221,12 @@ async def test_a_silent_worker_is_told_nothing_is_entered_and_stops_stay(house_o
         "the Worker holds something",
         60.0,
     )
-    await house.peer("deployer").part._fleet.stop()
+    await house.fleet.stop()
 
     async def nobody() -> None:
         """Start nothing."""
 
-    house.deployer._fleet.serve = lambda wanted: nobody()
+    house.fleet.serve = lambda wanted: nobody()
     n_before = len(house.owners_of_entries())
     at = house.trader._seats.newest_bar_at()
     await house.until(lambda: house.trader._seats.newest_bar_at() > at + 3_000_000, "bars went by")

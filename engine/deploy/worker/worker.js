@@ -182,4 +182,9 @@ export default {
       return $$json(status, JSON.stringify(text));
     }
   },
+
+  /** Woken by a timer: stay ready for the next question; a strategy that cannot be read is told. */
+  async scheduled() {
+    if ($$began.error !== undefined) throw new Error($$began.error);
+  },
 };
