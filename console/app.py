@@ -178,7 +178,11 @@ class PaddockApp(Navigation, App[int]):
     def on_mount(self) -> None:
         """Begin to look at the store."""
         if threading_is_main():
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._terminated)
+            for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+                # Who started us with it ignored (nohup) meant that.
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    loop = asyncio.get_running_loop()
+                    loop.add_signal_handler(number, self._terminated, number)
         self._poller.start()
         self._due_s = self.clock.monotonic_s() + _BEAT_S
         self.set_interval(_BEAT_S, self._beat)
@@ -548,9 +552,19 @@ class PaddockApp(Navigation, App[int]):
         if self.is_running:
             self.post_message(message)
 
-    def _terminated(self) -> None:
+    def _terminated(self, number: int) -> None:
         # Leaving the loop restores the terminal; dying in the handler would not.
-        self.exit(return_code=128 + signal.SIGTERM)
+        self.exit(return_code=128 + number)
+
+    @property
+    def error(self) -> Exception | None:
+        """Return the unexpected error that ended the console, None when none did."""
+        return self._exception
+
+    def _fatal_error(self) -> None:
+        # Who ran the app tells it in one line and keeps the traceback; values of variables, which
+        # Textual would print after a while, are nobody's business.
+        self._close_messages_no_wait()
 
 
 def threading_is_main() -> bool:

@@ -26,6 +26,7 @@ from console.replay_source import ReplaySource, Standing
 from console.screens.frame import FrameScreen
 from console.screens.help import HelpScreen
 from console.screens.order_history import OrderScreen
+from console.terminal import suit_terminal
 from console.widgets.footer import PromptLine
 from console.widgets.panel import Panel
 from engine.errors import RuntimeUnavailable, UsageError
@@ -348,5 +349,8 @@ class ReplayApp(PaddockApp):
 def run_replay(recording: Recording, session: Session, speed: float) -> int:
     """Play a recording until it is quit and return the exit code."""
     app = ReplayApp(recording, session, speed)
+    suit_terminal(app, session.config.console.glyphs, session.config.console.theme)
     app.run()
+    if app.error is not None:
+        raise app.error
     return int(app.return_code or 0)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 from console.app import PaddockApp
 from console.operator_lock import OperatorLock
 from console.session import Session, operator
+from console.talk import EXIT_FAILED, one_line, say, write_crash_log
+from console.terminal import suit_terminal
 
 
 def run_console(
@@ -42,6 +43,7 @@ def run_console(
             read_only=why,
             offers_start=True,
         )
+        suit_terminal(app, session.config.console.glyphs, session.config.console.theme)
         if record is not None:
             app.recording.start(record)
         app.run()
@@ -53,7 +55,13 @@ def run_console(
 def told_end(app: PaddockApp) -> int:
     """Say what is left to say below the console's last picture, and return its exit code."""
     if app.recording.outcome:
-        print(f"paddock: {app.recording.outcome}", file=sys.stderr)
+        say(f"paddock: {app.recording.outcome}")
+    if app.error is not None:
+        log = write_crash_log(app.session.home / "logs", app.error)
+        kept = f"the traceback is in {log}" if log else "the traceback could not be written"
+        what = f"{type(app.error).__name__}: {one_line(str(app.error))}"
+        say(f"paddock: unexpected {what}; the runtime keeps running; {kept}")
+        return EXIT_FAILED
     if app.return_code and app.return_code > 128:
-        print("paddock: terminated; the runtime keeps running", file=sys.stderr)
+        say("paddock: terminated; the runtime keeps running")
     return int(app.return_code or 0)

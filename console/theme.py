@@ -47,10 +47,11 @@ THEMES: tuple[Theme, ...] = (
         success="ansi_green",
         warning="ansi_yellow",
         error="ansi_bright_red",
-        background="ansi_default",
-        surface="ansi_default",
-        panel="ansi_default",
-        foreground="ansi_default",
+        # Numbers, not the terminal's own: what lies below a question is dimmed by mixing.
+        background="#000000",
+        surface="#000000",
+        panel="#000000",
+        foreground="#e5e5e5",
         variables={"muted": "ansi_bright_black", "halt": "ansi_red", "border": "ansi_bright_black"},
     ),
     Theme(

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.containers import Container
-from textual.content import Content
 from textual.events import Resize
 from textual.screen import Screen
 from textual.widget import Widget
@@ -14,6 +13,7 @@ from textual.widgets import Static
 
 from console.bindings import Place, acts, all_words
 from console.poller import Watch
+from console.screens.small import small_content
 from console.snapshot import Snapshot
 from console.states import HALTED, trading_style
 from console.widgets.footer import KeyBar, PromptLine
@@ -37,7 +37,7 @@ class FrameScreen(Screen[None]):
     DEFAULT_CSS = """
     FrameScreen { layout: vertical; background: $background; }
     FrameScreen > #body { height: 1fr; }
-    FrameScreen > #small { display: none; height: 1fr; padding: 1 2; color: $warning; }
+    FrameScreen > #small { display: none; height: 1fr; padding: 0 1; }
     FrameScreen.-small > #body, FrameScreen.-small > NavBar { display: none; }
     FrameScreen.-small > Crumbs { display: none; }
     FrameScreen.-small > #small { display: block; }
@@ -105,7 +105,13 @@ class FrameScreen(Screen[None]):
         """Bring the whole screen up to date with the app's snapshot."""
         self.refresh_frame()
         snapshot = self.console.snapshot
-        if snapshot is not None and self._is_whole():
+        if not self._is_whole():
+            return
+        if self.has_class("-small"):
+            size = (self.size.width, self.size.height)
+            words = small_content(snapshot, size, (MIN_WIDTH, MIN_HEIGHT))
+            self.query_one("#small", Static).update(words)
+        elif snapshot is not None:
             self.show(snapshot, self.console.clock.now_at())
 
     def _redden(self, snapshot: Snapshot | None) -> None:
@@ -140,12 +146,6 @@ class FrameScreen(Screen[None]):
         width, height = event.size.width, event.size.height
         is_small = width < MIN_WIDTH or height < MIN_HEIGHT
         self.set_class(is_small, "-small")
-        if is_small:
-            words = (
-                f"This terminal is {width}x{height}; the console needs {MIN_WIDTH}x{MIN_HEIGHT}.\n"
-                "Make it larger. ^k or F9 halts, q quits; the runtime keeps running."
-            )
-            self.query_one("#small", Static).update(Content(words))
         self.call_after_refresh(self.refresh_all)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
