@@ -1,8 +1,11 @@
 """Run workloads of PERFORMANCE.md; one JSON line each on stdout, exit code 1 when one fails.
 
-`scripts` is written strategies (JavaScript). `equal` and `metrics` are checks rather than
-workloads: results against vectorbt's and raptorbt's, definitions against empyrical's and
-quantstats'. `order_latency` is the money path: bar close to order sent.
+`scripts` is written strategies (JavaScript): backtest rate, times to bundle, validate and start.
+`deployed` is fifty of them as Workers on this machine: times to bundle, validate and deploy,
+memory, signal latency. `equal` and `metrics` are checks rather than workloads: results against
+vectorbt's and raptorbt's, definitions against empyrical's and quantstats'. `order_latency` is the
+money path, bar close to order sent; `stops` a price that reaches a watched stop to its order;
+`halt` the latch and a hundred cancels.
 
 W1 and W2 share a process, every other workload has one of its own: memory and imports of one must
 not weigh on the next.
@@ -21,10 +24,10 @@ from bench.bars import DEFAULT_STORE
 from bench.report import say
 from engine.errors import PaddockError
 
-WORKLOADS = ("W1", "W2", "W3", "W4", "W5", "scripts", "equal", "metrics", "order_latency")
-_QUICK = ("W1", "W2", "W3", "W4")
-# Needs what the product needs, and nothing of the peers.
-_IN_PRODUCT = ("order_latency",)
+# These need what the product needs, and nothing of the peers.
+_IN_PRODUCT = ("deployed", "order_latency", "stops", "halt")
+WORKLOADS = ("W1", "W2", "W3", "W4", "W5", "scripts", "equal", "metrics", *_IN_PRODUCT)
+_QUICK = ("W1", "W2", "W3", "W4", "scripts", "deployed")
 _TOGETHER = (("W1", "W2"), *((name,) for name in WORKLOADS[2:]))
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -56,10 +59,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for group in _TOGETHER:
         chosen = [name for name in group if name in wanted]
         if chosen:
-            python = _product_python() if group == _IN_PRODUCT else sys.executable
-            command = [python, "-m", "bench.main", "--inside", *passed_on, *chosen]
+            command = _command(group, passed_on, chosen)
             worst = max(worst, subprocess.run(command, cwd=_ROOT, check=False).returncode)  # noqa: S603 - ourselves
     return 1 if worst else 0
+
+
+def _command(group: Sequence[str], passed_on: list[str], chosen: list[str]) -> list[str]:
+    if group == ("deployed",):
+        # Its own script sees to the workerd that it needs.
+        os.environ.pop("NUMBA_CACHE_DIR", None)
+        return [str(_ROOT / "scripts" / "deployed")]
+    python = _product_python() if group[0] in _IN_PRODUCT else sys.executable
+    return [python, "-m", "bench.main", "--inside", *passed_on, *chosen]
 
 
 def _product_python() -> str:
@@ -96,6 +107,14 @@ def _inside(options: argparse.Namespace) -> int:
         from bench.order_latency import run_order_latency
 
         return run_order_latency(options.market, is_small=options.small)
+    if options.workloads == ["stops"]:
+        from bench.stops import run_stops
+
+        return run_stops(options.market, is_small=options.small)
+    if options.workloads == ["halt"]:
+        from bench.halt import run_halt
+
+        return run_halt(options.market, is_small=options.small)
     if options.workloads == ["metrics"]:
         from bench.metrics import run_metrics
 
@@ -113,7 +132,7 @@ def _parser() -> argparse.ArgumentParser:
         "workloads",
         nargs="*",
         choices=WORKLOADS,
-        metavar="W1..W5|scripts|equal|metrics|order_latency",
+        metavar="W1..W5|" + "|".join(WORKLOADS[5:]),
         help=f"which to run; without any {' '.join(_QUICK)}",
     )
     parser.add_argument("--small", action="store_true", help="a tenth of the strategies or fewer")

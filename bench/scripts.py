@@ -6,6 +6,7 @@ The sources are the honest ones of the tests, written by hand in every style the
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -33,6 +34,7 @@ _TOKEN = "a token for benchmarks only"  # noqa: S105 - opens nothing
 
 def run_scripts(store: Path) -> int:
     """Print the line of written strategies."""
+    load_average = os.getloadavg()[0]
     market = load(store, n_symbols=1)
     bars = market.series[SYMBOLS[0]]
     contents = [path.read_bytes() for path in sorted(_SOURCES.glob("*.js"))]
@@ -51,6 +53,7 @@ def run_scripts(store: Path) -> int:
     text = line(
         "scripts",
         market=market.label.value,
+        load_average=load_average,
         runs=len(sources),
         bars=len(bars),
         bars_per_s=len(sources) * len(bars) / sum(wall_s),
