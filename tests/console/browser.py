@@ -52,6 +52,7 @@ _KEYS: dict[str, dict[str, Any]] = {
     "f9": {"key": "F9", "code": "F9", "windowsVirtualKeyCode": 120},
     "ctrl+k": {"key": "k", "code": "KeyK", "windowsVirtualKeyCode": 75, "modifiers": 2},
     "ctrl+p": {"key": "p", "code": "KeyP", "windowsVirtualKeyCode": 80, "modifiers": 2},
+    "tab": {"key": "Tab", "code": "Tab", "windowsVirtualKeyCode": 9},
     "escape": {"key": "Escape", "code": "Escape", "windowsVirtualKeyCode": 27},
     "enter": {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r"},
 }
@@ -96,7 +97,8 @@ class Page:
     async def press(self, key: str) -> None:
         known = _KEYS.get(key) or {
             "key": key,
-            "windowsVirtualKeyCode": ord(key.upper()),
+            # Signs have codes of their own, which differ by keyboard: their text is what counts.
+            "windowsVirtualKeyCode": ord(key.upper()) if key.isalnum() or key == " " else 0,
             "text": key,
         }
         kind = "keyDown" if "text" in known else "rawKeyDown"
