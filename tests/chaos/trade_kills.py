@@ -50,7 +50,7 @@ value_at_risk_frac = 1.0
 [orders]
 rate_per_minute = 100000
 """
-AGAIN_S = 120.0
+AGAIN_S = 300.0
 AGREES_S = 30.0
 QUIET_EVERY = 10
 
