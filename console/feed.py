@@ -145,6 +145,9 @@ class Feed:
 
         cycles = await recent_cycles(store, N_RECENT_CYCLES)
         cycle = _current(cycles)
+        commands = tuple(await recent_commands(store, N_COMMANDS))
+        # Promoted, paused, retired: an answered command changes standings as well.
+        n_answered = max((row.id for row in commands if row.finished_at is not None), default=0)
         beats = tuple(await heartbeats(store))
         now_at = self._session.clock.now_at()
         if self._slow_read_at is None or now_at - self._slow_read_at >= _SLOW_EVERY_MS:
@@ -160,10 +163,12 @@ class Feed:
             heartbeats=beats,
             busy=self._busy.shares(beats),
             events=tuple(await events_page(store, level="info", limit=N_EVENTS)),
-            commands=tuple(await recent_commands(store, N_COMMANDS)),
+            commands=commands,
             statuses=dict(self._statuses),
             trials_total=self._trials_total,
-            leaderboard=None if query is None else await self._leaderboard(store, query, cycle),
+            leaderboard=None
+            if query is None
+            else await self._leaderboard(store, query, cycle, n_answered),
             strategy=None if strategy_id is None else await _detail(store, strategy_id),
             trading=await self._trading.view(store, trading, now_at),
             pages=await self._pages.view(store, pages, now_at),
@@ -204,11 +209,11 @@ class Feed:
         return None
 
     async def _leaderboard(
-        self, store: Store, query: LeaderboardQuery, cycle: CycleRow | None
+        self, store: Store, query: LeaderboardQuery, cycle: CycleRow | None, n_answered: int
     ) -> LeaderboardView:
         # Standings change while a cycle runs and when one ends; at rest they are not read again.
         now_at = self._session.clock.now_at()
-        fact = (query, None if cycle is None else (cycle.id, cycle.status))
+        fact = (query, n_answered, None if cycle is None else (cycle.id, cycle.status))
         is_old = (
             cycle is not None
             and cycle.status == "running"
