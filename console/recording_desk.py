@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from console.format import clock_time
-from console.pages import EventsQuery, PagesWatch, RunsQuery
+from console.pages import EventsQuery, RunsQuery
 from console.poller import Watch
 from console.recording_writer import RecordingWriter, Shown
 from console.session import operator
@@ -110,7 +110,8 @@ class RecordingDesk:
         if self._writer is None:
             return watch
         limit = self._session.config.console.rows_max
-        pages = PagesWatch(
+        pages = replace(
+            watch.pages,
             events=watch.pages.events or EventsQuery(limit=limit),
             runs=watch.pages.runs or RunsQuery(limit=limit),
             learners=True,
