@@ -43,7 +43,6 @@ from console.screens.deployments import DeploymentsScreen
 from console.screens.events import EventsScreen
 from console.screens.frame import FrameScreen
 from console.screens.halt import HaltScreen
-from console.screens.help import HelpScreen
 from console.screens.learners import LearnersScreen
 from console.screens.modals import ConfirmScreen
 from console.screens.orders import OrdersScreen
@@ -371,11 +370,6 @@ class PaddockApp(Navigation, App[int]):
             top.renew(facts)
         self._refresh(everything=False)
         self.kill.follow_halt(facts)
-
-    def action_help(self) -> None:
-        """Show every key."""
-        if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen(self.place, self.snapshot, self.keymap))
 
     def action_command(self) -> None:
         """Type a command."""

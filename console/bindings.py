@@ -182,6 +182,16 @@ def _deployments() -> tuple[Entry, ...]:
 ENTRIES: tuple[Entry, ...] = (
     Entry("halt", ("ctrl+k", "f9"), "HALT all trading, now", words=("halt",)),
     Entry("help", ("question_mark",), "help", words=("help", "keys"), footer=1),
+    Entry("tour", (), "a short tour of the screens", words=("tour",)),
+    Entry("jump", ("ctrl+o",), "jump to a pane", words=("jump",)),
+    Entry(
+        "changes",
+        ("D",),
+        "since yesterday",
+        words=("changes", "yesterday"),
+        footer=7,
+        footer_on=(Place.OVERVIEW, Place.EVENTS),
+    ),
     Entry("command", ("colon",), "go", footer=2),
     Entry("go.overview", ("1",), "Overview", words=("overview", "1")),
     Entry("go.strategies", ("2",), "Strategies", words=("strategies", "2")),

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from console.screens.changes import ChangesScreen
+from console.screens.frame import FrameScreen
+from console.screens.help import HelpScreen
+from console.screens.jump import JumpScreen
 from console.screens.order_history import OrderScreen
+from console.screens.tour import TourScreen
 
 if TYPE_CHECKING:
     from console.app import PaddockApp
@@ -93,3 +98,27 @@ class Navigation:
         if strategy_id:
             app.copy_to_clipboard(strategy_id)
             app.say(f"copied {strategy_id}")
+
+    def action_help(self) -> None:
+        """Show what this place shows, its keys and its words."""
+        app = cast("PaddockApp", self)
+        if not isinstance(app.screen, HelpScreen):
+            app.push_screen(HelpScreen(app.place, app.snapshot, app.keymap))
+
+    def action_changes(self) -> None:
+        """Show what changed since yesterday."""
+        app = cast("PaddockApp", self)
+        if not isinstance(app.screen, ChangesScreen):
+            app.push_screen(ChangesScreen())
+
+    def action_jump(self) -> None:
+        """Put a letter on every pane; typing one goes there."""
+        app = cast("PaddockApp", self)
+        if isinstance(app.screen, FrameScreen):
+            app.push_screen(JumpScreen(app.screen))
+
+    def action_tour(self) -> None:
+        """Walk a newcomer through the screens; any time may be the last."""
+        app = cast("PaddockApp", self)
+        if not isinstance(app.screen, TourScreen):
+            app.push_screen(TourScreen())

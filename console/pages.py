@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from console.changes import ChangesView
     from engine.store.deployments import DeploymentRow
     from engine.store.events import EventRow
     from engine.store.insights import InsightRow
@@ -184,6 +185,7 @@ class PagesWatch:
     runs: RunsQuery | None = None
     learners: bool = False
     deployments: bool = False
+    changes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +196,7 @@ class PagesView:
     ----------
     deployed : strategies that trade on paper or live, or are paused
     versions : as Workers: those that are not over, and the newest of each strategy
+    changes : of the last day
     """
 
     events: EventsView | None = None
@@ -201,3 +204,4 @@ class PagesView:
     learners: LearnersView | None = None
     deployed: tuple[StrategyRow, ...] | None = None
     versions: tuple[DeploymentRow, ...] = ()
+    changes: ChangesView | None = None

@@ -6,6 +6,7 @@ import math
 import statistics
 from typing import TYPE_CHECKING, Any
 
+from console.changes import DAY_MS, changes_since
 from console.event_pages import EventPages
 from console.pages import (
     LearnersView,
@@ -22,6 +23,7 @@ from console.pages import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from console.changes import ChangesView
     from engine.evolve.learned_state import LearnedState
     from engine.store.database import Store
     from engine.store.deployments import DeploymentRow
@@ -61,6 +63,7 @@ class PagesFeed:
         self._lessons: dict[str, Lesson] = {}
         self._learners: LearnersView | None = None
         self._learners_fact: object = None
+        self._changes: ChangesView | None = None
 
     async def view(self, store: Store, watch: PagesWatch, now_at: int) -> PagesView:
         """Return the pages that are watched."""
@@ -70,7 +73,13 @@ class PagesFeed:
             learners=await self._lesson_page(store) if watch.learners else None,
             deployed=await _deployed(store, self._rows_max) if watch.deployments else None,
             versions=await _versions(store) if watch.deployments else (),
+            changes=await self._changes_page(store, now_at) if watch.changes else None,
         )
+
+    async def _changes_page(self, store: Store, now_at: int) -> ChangesView:
+        if self._changes is None or now_at - self._changes.read_at >= _COUNT_EVERY_MS:
+            self._changes = await changes_since(store, now_at - DAY_MS, now_at)
+        return self._changes
 
     async def _run_page(self, store: Store, query: RunsQuery, now_at: int) -> RunsView:
         newest = await _newest_run(store)
