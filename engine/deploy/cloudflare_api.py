@@ -7,7 +7,7 @@ again by itself here, since a wait of its own would hold up everything else: cal
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -33,6 +33,8 @@ _RETRY_MOST_S = 600.0
 _TOKEN_CODES = frozenset({1000, 6003, 6111, 9106, 9109, 10001})
 _ACCOUNT_CODES = frozenset({7000, 7003})
 _MISSING_CODES = frozenset({10007, 10092})
+
+_ODD_SHAPES = (AttributeError, KeyError, TypeError, ValueError)
 
 T = TypeVar("T")
 
@@ -76,23 +78,24 @@ class CloudflareApi:
     async def subdomain(self) -> str:
         """Return the account's name under workers.dev."""
         try:
-            found = await self._ask(
+            return await self._ask(
                 "read the account's subdomain",
-                lambda api: api.workers.subdomains.get(account_id=self._account),
+                lambda api: api.subdomains.get(account_id=self._account),
+                lambda told: str(told["subdomain"]),
             )
         except ScriptMissing as exc:
             raise RuntimeUnavailable(
                 f"account {self._account} has no workers.dev subdomain: open Workers once in "
                 "Cloudflare's dashboard, or set [cloudflare] worker_url"
             ) from exc
-        return str(found.subdomain)
 
     async def scripts(self) -> list[str]:
         """Return the names of the account's scripts."""
-        found = await self._ask(
-            "list scripts", lambda api: _page(api.workers.scripts.list(account_id=self._account))
+        return await self._ask(
+            "list scripts",
+            lambda api: api.scripts.list(account_id=self._account),
+            lambda told: [str(script["id"]) for script in told],
         )
-        return [str(script.id) for script in found.result or ()]
 
     async def versions(self, script: str) -> dict[str, str]:
         """Return the versions that can be deployed: id by tag, of one tag the newest.
@@ -101,21 +104,14 @@ class CloudflareApi:
         ------
         ScriptMissing : there is no such script.
         """
-        # One page, and never the next: asked for deployable ones the API gives all of them again
-        # for every page.
-        found = await self._ask(
+        # Ignored by the API: pages. It gives all that can be deployed at once.
+        return await self._ask(
             f"list versions of {script}",
-            lambda api: _page(
-                api.workers.scripts.versions.list(script, account_id=self._account, deployable=True)
+            lambda api: api.scripts.versions.list(
+                script, account_id=self._account, deployable=True
             ),
+            lambda told: _tagged(told["items"]),
         )
-        tagged: dict[str, str] = {}
-        for item in (found.result.items if found.result else None) or ():
-            notes = getattr(item, "annotations", None)
-            tag = notes.get(_TAG) if isinstance(notes, dict) else None
-            if tag and item.id:
-                tagged.setdefault(str(tag), str(item.id))
-        return tagged
 
     async def upload_first(
         self, script: str, bundle: Bundle, secret: str, tag: str, words: str
@@ -124,7 +120,7 @@ class CloudflareApi:
         metadata = _metadata(secret, tag, words)
         await self._ask(
             f"upload {script}",
-            lambda api: api.workers.scripts.update(
+            lambda api: api.scripts.update(
                 script, account_id=self._account, metadata=metadata, files=[_file(bundle)]
             ),
         )
@@ -137,24 +133,21 @@ class CloudflareApi:
         ScriptMissing : there is no such script: `upload_first`.
         """
         metadata = _metadata(secret, tag, words)
-        found = await self._ask(
+        return await self._ask(
             f"upload {script}",
-            lambda api: api.workers.scripts.versions.create(
+            lambda api: api.scripts.versions.create(
                 script, account_id=self._account, metadata=metadata, files=[_file(bundle)]
             ),
+            lambda told: str(told["id"]),
         )
-        return str(found.id)
 
     async def shares(self, script: str) -> dict[str, float]:
         """Return the percentage of requests that each deployed version gets, by version id."""
-        found = await self._ask(
+        return await self._ask(
             f"read what {script} serves",
-            lambda api: api.workers.scripts.deployments.list(script, account_id=self._account),
+            lambda api: api.scripts.deployments.list(script, account_id=self._account),
+            lambda told: _shares(told["deployments"]),
         )
-        newest = next(iter(found.deployments or ()), None)
-        if newest is None:
-            return {}
-        return {one.version_id: float(one.percentage) for one in newest.versions}
 
     async def deploy(self, script: str, shares: Mapping[str, float], words: str) -> None:
         """Give versions their percentages of the requests, which total 100."""
@@ -162,7 +155,7 @@ class CloudflareApi:
         notes = {_MESSAGE: words}
         await self._ask(
             f"deploy {script}",
-            lambda api: api.workers.scripts.deployments.create(
+            lambda api: api.scripts.deployments.create(
                 script,
                 account_id=self._account,
                 strategy="percentage",
@@ -175,7 +168,7 @@ class CloudflareApi:
         """Let a script be asked under the account's subdomain; its previews stay shut."""
         await self._ask(
             f"open {script}",
-            lambda api: api.workers.scripts.subdomain.create(
+            lambda api: api.scripts.subdomain.create(
                 script, account_id=self._account, enabled=True, previews_enabled=False
             ),
         )
@@ -184,7 +177,7 @@ class CloudflareApi:
         """Let a script be woken at these times, and at no others."""
         await self._ask(
             f"schedule {script}",
-            lambda api: api.workers.scripts.schedules.update(
+            lambda api: api.scripts.schedules.update(
                 script, account_id=self._account, body=[{"cron": cron} for cron in crons]
             ),
         )
@@ -194,14 +187,22 @@ class CloudflareApi:
         with suppress(ScriptMissing):
             await self._ask(
                 f"delete {script}",
-                lambda api: api.workers.scripts.delete(script, account_id=self._account),
+                lambda api: api.scripts.delete(script, account_id=self._account),
             )
 
-    async def _ask(self, doing: str, ask: Callable[[Any], Awaitable[T]]) -> Any:
+    async def _ask(
+        self,
+        doing: str,
+        ask: Callable[[Any], Awaitable[Any]],
+        read: Callable[[Any], T] = lambda told: told,
+    ) -> T:
+        """Return what is read from the `result` of an answer."""
         # Its import takes half a second, which nothing else has to wait for.
         cloudflare = await asyncio.to_thread(_sdk)
         try:
-            return await ask(self._opened(cloudflare))
+            # Raw: the SDK cannot build its own types of some answers, and takes others for pages.
+            answer = await ask(self._opened(cloudflare).workers.with_raw_response)
+            return read((await answer.json())["result"])
         except cloudflare.APIStatusError as exc:
             raise self._refused(doing, exc) from None
         except cloudflare.APITimeoutError as exc:
@@ -213,8 +214,8 @@ class CloudflareApi:
             raise RuntimeUnavailable(
                 f"Cloudflare cannot be reached at {self._api_url}: {why}"
             ) from exc
-        except (cloudflare.CloudflareError, AttributeError, TypeError, ValueError) as exc:
-            # Half an answer, or somebody else's: the SDK finds no result in it.
+        except (cloudflare.CloudflareError, *_ODD_SHAPES) as exc:
+            # Half an answer, or somebody else's.
             raise RuntimeUnavailable(
                 f"{self._api_url} answered what is not Cloudflare's API: {doing}"
             ) from exc
@@ -266,15 +267,25 @@ class CloudflareApi:
         return RuntimeUnavailable(f"Cloudflare refuses to {doing}: {told}", **fields)
 
 
+def _tagged(items: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    tagged: dict[str, str] = {}
+    for item in items:
+        tag = (item.get("annotations") or {}).get(_TAG)
+        if tag:
+            tagged.setdefault(str(tag), str(item["id"]))
+    return tagged
+
+
+def _shares(deployments: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    versions = deployments[0]["versions"] if deployments else ()
+    return {str(one["version_id"]): float(one["percentage"]) for one in versions}
+
+
 def _sdk() -> Any:
     import cloudflare
     import cloudflare.resources.workers.scripts
 
     return cloudflare
-
-
-async def _page(asked: Awaitable[T]) -> T:
-    return await asked
 
 
 def _metadata(secret: str, tag: str, words: str) -> Any:
