@@ -87,7 +87,7 @@ class Guard:
         return response
 
     def _refusal(self, request: web.Request) -> web.Response | None:
-        if not self._is_own_name(request.host):
+        if not self._is_own_name(request.headers.get("Host", "")):
             return web.Response(status=403, text=_FOREIGN_NAME)
         given = request.query.get("token")
         if given is not None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import json
+import logging
 import secrets
 import signal
 import socket
@@ -16,10 +17,11 @@ from typing import Any
 
 import textual_serve
 from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from console.serve_guard import Guard
 from console.serve_session import ServedConsole
-from console.talk import one_line
+from console.talk import one_line, write_crash_log
 from engine.errors import PaddockError, UsageError
 
 MAX_CONSOLES = 8
@@ -93,7 +95,9 @@ class ConsoleServer:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         # No access log: it would hold addresses, and one of them holds the token.
-        runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=1.0)
+        runner = web.AppRunner(
+            self.application(), access_log=None, logger=self._faults(), shutdown_timeout=1.0
+        )
         await runner.setup()
         try:
             await web.SockSite(runner, listener).start()
@@ -119,6 +123,12 @@ class ConsoleServer:
         """End every console and its page's connection."""
         self._last_word = "The server was stopped."
         await asyncio.gather(*(console.stop() for console in list(self._consoles)))
+
+    def _faults(self) -> logging.Logger:
+        logger = logging.getLogger(__name__)
+        logger.propagate = False
+        logger.handlers = [_FaultHandler(self._log.parent, self._say)]
+        return logger
 
     async def _index(self, request: web.Request) -> web.Response:
         nonce = secrets.token_urlsafe(16)
@@ -170,6 +180,26 @@ class ConsoleServer:
         if why:
             self._say(f"serve: {one_line(why)} (log: {self._log})")
         await _close(page, why or self._last_word)
+
+
+class _FaultHandler(logging.Handler):
+    """Say what went wrong inside the server in one line.
+
+    Requests that are none are anybody's; their words may hold the token, and are not repeated.
+    """
+
+    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
+        super().__init__(logging.ERROR)
+        self._folder = folder
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the traceback of a fault of ours beside the other logs."""
+        error = None if record.exc_info is None else record.exc_info[1]
+        if error is None or isinstance(error, HttpProcessingError):
+            return
+        path = write_crash_log(self._folder, error)
+        self._say(f"serve: unexpected {type(error).__name__}; the traceback is in {path}")
 
 
 async def _listen(page: web.WebSocketResponse, console: ServedConsole) -> None:

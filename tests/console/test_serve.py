@@ -301,14 +301,30 @@ async def test_consoles_do_not_outlive_a_server_that_is_killed(
     lock.release()
 
 
-def test_a_chosen_token_is_not_printed(tmp_path: Path) -> None:
+def test_a_chosen_token_is_never_printed_whatever_is_asked(tmp_path: Path) -> None:
     token = "chosen-by-the-operator"
     with Served(tmp_path / "home", tmp_path, **{TOKEN_VARIABLE: token}) as served:
         assert served.token == "$PADDOCK_SERVE_TOKEN"
         variables = served.process.environ()
+        port = int(served.address.rpartition(":")[2])
+        for request in (
+            f"GET /?token={token} HTTP/9.9\r\n\r\n",
+            f"G\0T /?token={token} HTTP/1.1\r\n\r\n",
+            f"GET /?token={token} HTTP/1.1\r\nBad header: 1\r\n\r\n",
+            f"GET /?token={token}\r\n\r\n",
+            f"GET /?token={token}&token=other HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+            "\0" * 70_000,
+        ):
+            with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as asked:
+                asked.sendall(request.encode())
+                assert asked.recv(12).startswith(b"HTTP/")
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as asked:
+            asked.sendall(f"GET /?token={token} HTTP/1.0\r\n\r\n".encode())
+            assert b" 403 " in asked.recv(64)
         ended = served.end()
     assert variables[TOKEN_VARIABLE] == token
     assert token not in ended.said + ended.emitted
+    assert "Traceback" not in ended.said
 
 
 def test_a_place_that_others_reach_is_warned_about(tmp_path: Path) -> None:
