@@ -350,7 +350,7 @@ ENTRIES: tuple[Entry, ...] = (
         danger=Danger.COSTLY,
         footer=4,
     ),
-    Entry("changed.only", ("d",), "changed only", Place.SETTINGS, footer=5),
+    Entry("changed.only", ("d",), "diff vs running", Place.SETTINGS, footer=5),
     Entry("theme.change", ("T",), "theme", Place.SETTINGS, footer=6),
     Entry("keymap", ("K",), "all keys", Place.SETTINGS, footer=7),
     Entry("pane.next", ("tab",), "pane", Place.SETTINGS, footer=8),

@@ -6,7 +6,6 @@ import asyncio
 import os
 import shlex
 import subprocess
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from textual import work
@@ -16,23 +15,19 @@ from textual.containers import Horizontal
 from console.bindings import Place, bindings_of
 from console.keymap import Keymap
 from console.poller import Watch
+from console.reload_desk import ReloadDesk
 from console.screens.help import KeymapScreen
 from console.screens.tables import TablesScreen
-from console.setting_rows import (
-    HOT_SECTION,
-    SettingRow,
-    SettingsView,
-    read_settings,
-    secrets_set,
-)
+from console.setting_rows import SettingRow, SettingsView, read_settings, secrets_set
 from console.snapshot import Snapshot
 from console.states import state_style
-from console.theme import THEME_NAMES
 from console.widgets.live_table import LiveCell, LiveColumn, LiveTable, Row
 
 if TYPE_CHECKING:
     from console.commands.doctor import CheckResult
 
+EVERYTHING, NOT_RUNNING, NOT_DEFAULT = "all", "other than what runs", "other than the defaults"
+_KEPT = (EVERYTHING, NOT_RUNNING, NOT_DEFAULT)
 DOCTOR, SECRETS, KEYS = "doctor", "secrets", "keys"
 _SECTIONS = (LiveColumn("name", "section", 14, takes_rest=True),)
 _VALUES = (
@@ -72,7 +67,7 @@ class SettingsScreen(TablesScreen):
         super().__init__()
         self._settings: SettingsView | None = None
         self._results: tuple[CheckResult, ...] | None = None
-        self._is_changed_only = False
+        self._kept = EVERYTHING
         self._is_reading = False
 
     def body(self) -> ComposeResult:
@@ -100,7 +95,7 @@ class SettingsScreen(TablesScreen):
             words += " · changed since this console read it: r"
         if view.is_newer:
             words += " · changed after the runtime started: paddock down, then up"
-        return f"{words} · changed only" if self._is_changed_only else words
+        return words if self._kept == EVERYTHING else f"{words} · only {self._kept}"
 
     def watch_for(self) -> Watch:
         """Return that nothing more is read from the store."""
@@ -110,7 +105,8 @@ class SettingsScreen(TablesScreen):
         """Show what was read last."""
         sections = self.query_one("#sections", LiveTable)
         sections.border_title = "Sections"
-        names = (DOCTOR, *(self._settings.sections if self._settings else ()), SECRETS, KEYS)
+        own = tuple(dict.fromkeys(row.section for row in self._rows()))
+        names = (DOCTOR, *own, SECRETS, KEYS) if self._kept == EVERYTHING else (DOCTOR, *own)
         rows: dict[str, Row] = {name: {"name": LiveCell(self._label(name))} for name in names}
         sections.show_rows(names, lambda key: rows[key])
         self._show_section()
@@ -148,8 +144,8 @@ class SettingsScreen(TablesScreen):
         self.console.questions.begin(self._reload())
 
     def action_changed_only(self) -> None:
-        """Show only what differs from the defaults or from what runs."""
-        self._is_changed_only = not self._is_changed_only
+        """Show only what differs from what runs, then from the defaults, then all again."""
+        self._kept = _KEPT[(_KEPT.index(self._kept) + 1) % len(_KEPT)]
         self.refresh_all()
 
     def action_theme_change(self) -> None:
@@ -186,35 +182,16 @@ class SettingsScreen(TablesScreen):
         self.refresh_all()
 
     async def _reload(self) -> None:
-        view = await asyncio.to_thread(read_settings, self.console.session, None)
-        if view.problem:
-            self.console.say(f"nothing was changed: {view.problem}", "error")
-            return
-        changed = [row for row in view.rows if not row.is_same]
-        if not changed:
-            self.console.say("nothing has changed in the file and the environment")
-            return
-        hot = [row for row in changed if row.section == HOT_SECTION]
-        cold = [row for row in changed if row.section != HOT_SECTION]
-        lines = [f"now: {_change(row)}" for row in hot]
-        lines += [f"with a restart of console and runtime: {_change(row)}" for row in cold]
-        if not await self.console.questions.is_confirmed("Reload?", lines[:14], "Reload"):
-            return
-        session = self.console.session
-        console = view.config.console
-        config = session.config.model_copy(update={HOT_SECTION: console})
-        self.console.session = replace(session, config=config)
-        self.app.theme = THEME_NAMES.get(console.theme, "paddock")
-        self.console.apply_poll(console.poll_s)
-        waits = f"; {len(cold)} wait for a restart" if cold else ""
-        self.console.say(f"{len(hot)} applied{waits}", "ok")
+        await ReloadDesk(self.console).reload()
         self._read()
 
     def _label(self, name: str) -> str:
         if name == DOCTOR and self._results is not None:
             worst = next((s for s in ("fail", "warn") if self._count(s)), "ok")
             return f"{state_style(worst).glyph} doctor ({self._count('fail', 'warn')})"
-        return f"  {name}"
+        if self._kept == EVERYTHING:
+            return f"  {name}"
+        return f"  {name} ({sum(1 for row in self._rows() if row.section == name)})"
 
     def _count(self, *states: str) -> int:
         return sum(1 for result in self._results or () if result.state in states)
@@ -238,7 +215,7 @@ class SettingsScreen(TablesScreen):
             mine = [row for row in self._rows() if row.section == name]
             table.border_subtitle = "e edits the file"
             rows = {f"{row.section}.{row.key}": setting_cells(row, colours) for row in mine}
-        table.say_when_empty("Nothing here differs: d shows all again.")
+        table.say_when_empty(f"Nothing is {self._kept}: d goes on.")
         table.show_rows(tuple(rows), lambda key: rows[key])
 
     def _show_findings(self, colours: dict[str, str]) -> None:
@@ -255,9 +232,9 @@ class SettingsScreen(TablesScreen):
 
     def _rows(self) -> tuple[SettingRow, ...]:
         rows = () if self._settings is None else self._settings.rows
-        if not self._is_changed_only:
-            return rows
-        return tuple(row for row in rows if not (row.is_default and row.is_same))
+        if self._kept == NOT_RUNNING:
+            return tuple(row for row in rows if not row.is_same)
+        return tuple(row for row in rows if self._kept == EVERYTHING or not row.is_default)
 
 
 def setting_cells(row: SettingRow, colours: dict[str, str]) -> Row:
@@ -303,7 +280,3 @@ def _key_rows(keymap: Keymap) -> dict[str, Row]:
         }
         for entry in keymap.entries
     }
-
-
-def _change(row: SettingRow) -> str:
-    return f"[{row.section}] {row.key}: {row.running} → {row.value}"
