@@ -236,7 +236,7 @@ class PaddockApp(Navigation, App[int]):
     @property
     def mark(self) -> str:
         """Return what the first row says before everything else, empty for nothing."""
-        return "REC" if self.recording.is_on else ""
+        return self.recording.mark
 
     def is_stale(self, now_at: int) -> bool:
         """Return whether what the store held is older than three polls."""

@@ -47,12 +47,20 @@ class RecordingDesk:
         self._writer: RecordingWriter | None = None
         # A picture is written whole before its file is ended.
         self._lock = threading.Lock()
+        self._has_failed = False
         self.outcome = ""
 
     @property
     def is_on(self) -> bool:
         """Return whether what is seen is recorded."""
         return self._writer is not None
+
+    @property
+    def mark(self) -> str:
+        """Return what the first row says of it: a recording that broke off is not forgotten."""
+        if self._writer is not None:
+            return "REC"
+        return "REC BROKE OFF" if self._has_failed else ""
 
     def start(self, path: Path | None = None) -> Path:
         """Record into a new file, by default one below the home, and return which.
@@ -77,6 +85,7 @@ class RecordingDesk:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._writer = RecordingWriter(path, about)
+            self._has_failed = False
         except OSError as exc:
             raise StoreError(
                 f"{path} cannot be recorded into: {exc.strerror or exc}: name another file"
@@ -116,6 +125,7 @@ class RecordingDesk:
             runs=watch.pages.runs or RunsQuery(limit=limit),
             learners=True,
             deployments=True,
+            changes=True,
         )
         return replace(
             watch,
@@ -141,6 +151,7 @@ class RecordingDesk:
 
     def _give_up(self, writer: RecordingWriter, why: str) -> None:
         self._writer = None
+        self._has_failed = True
         writer.abandon()
         at = clock_time(self._session.clock.now_at())
         self.outcome = (

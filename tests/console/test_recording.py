@@ -370,6 +370,7 @@ async def test_a_full_disk_ends_the_recording_and_nothing_else(
         monkeypatch.setattr("console.recording_writer.os.write", fail)
         await until_shown(pilot, "recording ended at 13:41:00Z (No space left on device)")
         assert not app.recording.is_on
+        await until_shown(pilot, " REC BROKE OFF ")
         await pilot.press("2")
         await until_shown(pilot, "Leaderboard")
         await pilot.press("f9")
