@@ -16,11 +16,11 @@ from engine.backtest.metrics import monthly_returns
 from engine.backtest.run import (
     ENGINE_VERSION,
     BacktestResult,
-    BacktestSettings,
     Evaluator,
     Trade,
     prepare_series,
 )
+from engine.backtest.stored import stored_results
 from engine.config import with_settings
 from engine.errors import DataError, InvariantError, StoreError, StrategyError
 from engine.market.configured import market_request
@@ -33,6 +33,7 @@ from engine.settings import Config
 from engine.store.cycles import CycleRow
 from engine.store.evaluations import EvaluationRow
 from engine.strategy.genome import Genome
+from engine.strategy.written import is_written
 from engine.types import Bars, IntArray, Segment, timeframe_ms
 
 
@@ -93,7 +94,7 @@ def run_again(evidence: StoredEvidence, config: Config) -> Rerun:
     UsageError, NonFiniteError : the store of bars cannot be read as the cycle read it.
     StrategyError : this version cannot read the genome.
     """
-    genome = _genome(evidence)
+    document = _document(evidence)
     inside = [row for row in evidence.rows if row.context.segment != Segment.HOLDOUT]
     unseen = [row for row in evidence.rows if row.context.segment == Segment.HOLDOUT]
     ran: list[_Ran] = []
@@ -105,7 +106,7 @@ def run_again(evidence: StoredEvidence, config: Config) -> Rerun:
             market_type = loaded.market_type
             warnings += _doubts(rows[0], loaded.series[evidence.symbol])
             try:
-                ran += _run(genome, loaded, rows, backtest_settings(config))
+                ran += _run(document, loaded, rows, config)
             except StrategyError as exc:
                 warnings.append(f"It could not be run again: {exc}.")
                 ran += [_Ran(_facts(row, None), {}) for row in rows]
@@ -119,15 +120,19 @@ def run_again(evidence: StoredEvidence, config: Config) -> Rerun:
     )
 
 
-def _genome(evidence: StoredEvidence) -> Genome:
-    try:
-        return Genome.from_json(evidence.stored.genome)
-    except ValidationError as exc:
-        raise StrategyError(
-            f"this version cannot read the genome of strategy {evidence.stored.row.id[:8]}: "
-            f"{exc.errors()[0]['msg']}",
-            strategy=evidence.stored.row.id,
-        ) from exc
+def _document(evidence: StoredEvidence) -> str:
+    """Return the genome or the module, once it can be read; a module is read where it is run."""
+    document = evidence.stored.genome
+    if not is_written(document):
+        try:
+            Genome.from_json(document)
+        except ValidationError as exc:
+            raise StrategyError(
+                f"this version cannot read the genome of strategy {evidence.stored.row.id[:8]}: "
+                f"{exc.errors()[0]['msg']}",
+                strategy=evidence.stored.row.id,
+            ) from exc
+    return document
 
 
 def _load(evidence: StoredEvidence, config: Config, rows: Sequence[EvaluationRow]) -> LoadedMarket:
@@ -169,22 +174,27 @@ def _doubts(row: EvaluationRow, bars: Bars) -> list[str]:
 
 
 def _run(
-    genome: Genome,
-    loaded: LoadedMarket,
-    rows: Sequence[EvaluationRow],
-    settings: BacktestSettings,
+    document: str, loaded: LoadedMarket, rows: Sequence[EvaluationRow], config: Config
 ) -> list[_Ran]:
     symbol = rows[0].context.symbol
     bars = loaded.series[symbol]
+    genomes = () if is_written(document) else (Genome.from_json(document),)
     prepared = prepare_series(
-        symbol, loaded.exchange, loaded.timeframe, loaded.market_type, bars, (), (genome,)
+        symbol, loaded.exchange, loaded.timeframe, loaded.market_type, bars, (), genomes
     )
-    evaluator = Evaluator(prepared, settings)
-    return [_segment(genome, evaluator, row) for row in rows]
+    evaluator = Evaluator(prepared, backtest_settings(config))
+    spans = [_span(bars, row) for row in rows]
+    results = stored_results(document, evaluator, spans, config.limits.risk_per_trade_frac)
+    ran = []
+    for row, result in zip(rows, results, strict=True):
+        step_ms = timeframe_ms(row.context.timeframe)
+        curve = _curve(row.context.segment, bars.timestamp, result, step_ms)
+        ran.append(_Ran(_facts(row, curve), result.metrics))
+    return ran
 
 
-def _segment(genome: Genome, evaluator: Evaluator, row: EvaluationRow) -> _Ran:
-    context, bars = row.context, evaluator.prepared.bars
+def _span(bars: Bars, row: EvaluationRow) -> tuple[int, int]:
+    context = row.context
     window = Window(context.window_start_at, context.window_end_at)
     start, stop = segment_bounds(bars.timestamp, window)
     if start >= stop:
@@ -194,9 +204,7 @@ def _segment(genome: Genome, evaluator: Evaluator, row: EvaluationRow) -> _Ran:
             f"{minute(window.end_at)} UTC: fetch them again",
             symbol=context.symbol,
         )
-    result = evaluator.backtest(genome, start, stop)
-    curve = _curve(context.segment, bars.timestamp, result, timeframe_ms(context.timeframe))
-    return _Ran(_facts(row, curve), result.metrics)
+    return start, stop
 
 
 def _facts(row: EvaluationRow, curve: CurveFacts | None) -> SegmentFacts:
