@@ -27,8 +27,12 @@ pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture
-async def house_of(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[DeployHouse]]]:
+async def house_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Callable[..., Awaitable[DeployHouse]]]:
     need_workerd()
+    # A bar takes a second here: looks have to be quicker than that.
+    monkeypatch.setattr("actors.deployer.LOOK_S", 0.1)
     made: list[DeployHouse] = []
 
     async def make(**sections: Any) -> DeployHouse:
@@ -57,35 +61,33 @@ async def test_a_good_version_gets_all_of_the_capital(house_of: Any) -> None:
     assert house.failures == []
 
 
-def diverging(genome: Genome) -> str:
-    """Return a module that is the engine's, except that it enters nothing from `LATER_AT` on."""
-    return javascript_of(genome).replace(
-        "export function decide(bars, state) {",
-        "export function decide(bars, state) {\n"
-        f"  if (bars.t[bars.t.length - 1] > {LATER_AT[0]})"
-        ' return { intent: "hold", state };',
-        1,
-    )
+def diverging(genome: Genome, after_at: int) -> str:
+    """Return a module that is the engine's, except that it enters nothing after a bar."""
+    return changed(genome, f'if ({NEWEST} > {after_at}) return {{ intent: "hold", state }};')
 
 
-def erring(genome: Genome) -> str:
-    """Return a module that is the engine's, except that it throws from `LATER_AT` on."""
-    return javascript_of(genome).replace(
-        "export function decide(bars, state) {",
-        "export function decide(bars, state) {\n"
-        f'  if (bars.t[bars.t.length - 1] > {LATER_AT[0]}) throw new Error("broken");',
-        1,
-    )
+def erring(genome: Genome, after_at: int) -> str:
+    """Return a module that is the engine's, except that it throws after a bar."""
+    return changed(genome, f'if ({NEWEST} > {after_at}) throw new Error("broken");')
 
 
-LATER_AT = [0]
-LATER_BARS = 60
-"""Bars after the beginning of a deployment at which a bad version shows what it is."""
+NEWEST = "bars.t[bars.t.length - 1]"
 
 
-def later(house: DeployHouse) -> None:
-    newest_at = house.trader._seats.newest_bar_at()  # type: ignore[union-attr]
-    LATER_AT[0] = (newest_at or 0) + LATER_BARS * 300_000
+def changed(genome: Genome, statement: str) -> str:
+    """Return the engine's module with a statement before everything else."""
+    head = "export function decide(bars, state) {"
+    written = javascript_of(genome)
+    assert head in written
+    return written.replace(head, f"{head}\n  {statement}", 1)
+
+
+def bad_from_now_on(house: DeployHouse, write: Callable[[Genome, int], str]) -> None:
+    """Let versions be written that turn bad with the next bar.
+
+    They are written after the bars that they are compared on were read: those they pass.
+    """
+    house.write = lambda genome: write(genome, house.trader._seats.newest_bar_at() or 0)  # type: ignore[union-attr]
 
 
 async def no_position_changed_owner(house: DeployHouse) -> None:
@@ -99,15 +101,14 @@ async def no_position_changed_owner(house: DeployHouse) -> None:
     ("write", "rule"), [(diverging, "divergence"), (erring, "errors")], ids=["diverges", "errs"]
 )
 async def test_a_bad_version_is_rolled_back_and_the_one_before_goes_on(
-    house_of: Any, write: Callable[[Genome], str], rule: str
+    house_of: Any, write: Callable[[Genome, int], str], rule: str
 ) -> None:
     house = await house_of()
     (name,) = await house.promoted(busy_genome(1))
     await house.seated()
     await house.deploy(name)
     await house.reaches(1, "live")
-    later(house)
-    house.write = write
+    bad_from_now_on(house, write)
     await house.deploy(name, "2")
     await house.until(lambda: house.outcome(2) == "rolled back", f"{rule} rolled it back", 90.0)
     row = house.rows()[1]
@@ -159,8 +160,7 @@ async def test_a_version_unlike_the_engine_is_refused_before_it_gets_anything(
     house = await house_of()
     (name,) = await house.promoted(busy_genome(1))
     await house.seated()
-    LATER_AT[0] = 0
-    house.write = diverging
+    house.write = lambda genome: diverging(genome, 0)
     await house.deploy(name)
     row = await house.reaches(1, "ended")
     assert row.outcome == "refused"
