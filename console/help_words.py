@@ -33,6 +33,7 @@ _FRAME_TERMS = (
     ("DD", "drawdown: the loss from the highest equity, beside the limit that stops entries"),
     ("▲2", "alerts that nobody has marked as seen; they are listed on screen 1"),
     ("RO", "this console only looks; halting still works"),
+    ("REC, REPLAY", "what is seen is recorded, `:record` ends it; or this is such a recording"),
 )
 FRAME_WORDS = PlaceWords(
     "The first three rows, the prompt and the keys are the same on every screen.", _FRAME_TERMS
