@@ -8,6 +8,7 @@ often than the rest.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from console.drill_record import last_drill
@@ -29,6 +30,7 @@ from console.trading_view import TradingWatch
 from engine.errors import PaddockError, UsageError
 
 if TYPE_CHECKING:
+    from console.strategy_feed import StrategyFeed
     from engine.store.cycles import CycleRow
     from engine.store.database import Store
     from engine.store.heartbeats import HeartbeatRow
@@ -65,6 +67,7 @@ class Feed:
         self._board_read_at = 0
         self._trading = TradingFeed(session.config.console.rows_max)
         self._pages = PagesFeed(session.config.console.rows_max)
+        self._strategy: StrategyFeed | None = None
 
     async def close(self) -> None:
         """Let go of the store."""
@@ -93,7 +96,7 @@ class Feed:
         try:
             self._last = await self._read(leaderboard, strategy_id, wanted, pages or PagesWatch())
         except (PaddockError, OSError) as exc:
-            problem = str(exc)
+            problem = self._session.shown(str(exc))
             await self._drop()
         view = self._last
         now_at = self._session.clock.now_at()
@@ -169,7 +172,7 @@ class Feed:
             leaderboard=None
             if query is None
             else await self._leaderboard(store, query, cycle, n_answered),
-            strategy=None if strategy_id is None else await _detail(store, strategy_id),
+            strategy=None if strategy_id is None else await self._detail(store, strategy_id),
             trading=await self._trading.view(store, trading, now_at),
             pages=await self._pages.view(store, pages, now_at),
         )
@@ -224,6 +227,18 @@ class Feed:
             board = await _list(store, query)
             self._board, self._board_fact, self._board_read_at = board, fact, now_at
         return board
+
+    async def _detail(self, store: Store, strategy_id: str) -> StrategyView | None:
+        try:
+            view = await strategy_view(store, strategy_id)
+        except UsageError:
+            return None
+        if self._strategy is None:
+            # Late: it brings numpy, which the first picture does not need.
+            from console.strategy_feed import StrategyFeed
+
+            self._strategy = StrategyFeed(self._session.config.trading.allocation_frac)
+        return replace(view, facts=await self._strategy.facts(store, view.row, view.curves))
 
     async def _drop(self) -> None:
         # Closing a broken store may fail as well; what matters is that the next look opens it anew.
@@ -292,10 +307,3 @@ async def _list(store: Store, query: LeaderboardQuery) -> LeaderboardView:
     )
     fit = await fit_scores(store, [row.id for row in rows])
     return LeaderboardView(query, tuple(rows), fit, total)
-
-
-async def _detail(store: Store, strategy_id: str) -> StrategyView | None:
-    try:
-        return await strategy_view(store, strategy_id)
-    except UsageError:
-        return None

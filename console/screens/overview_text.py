@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from textual.content import Content
@@ -61,7 +62,7 @@ def cycle_content(snapshot: Snapshot, now_at: int, width: int, height: int) -> C
     """Return the stages of the newest cycle, its rates, and the best fitness by cycle."""
     store = snapshot.store
     if store is None or store.cycle is None:
-        return _no_cycle(snapshot)
+        return _no_cycle(snapshot, width)
     lines = [_stage_line(stage, now_at, width) for stage in store.stages]
     if not lines:
         lines.append(Content.styled("waiting for the first stage", "$muted"))
@@ -134,11 +135,15 @@ def commands_content(store: StoreView | None, now_at: int, width: int) -> Conten
     return Content("\n").join(_command_line(row, now_at, width) for row in store.commands)
 
 
-def _no_cycle(snapshot: Snapshot) -> Content:
+def _no_cycle(snapshot: Snapshot, width: int) -> Content:
     edge = f" (planted edge: {snapshot.edge})" if snapshot.edge else ""
     if snapshot.problem:
         return Content("\n").join(
-            [Content.styled("The store cannot be read:", "$error"), Content(snapshot.problem)]
+            [
+                Content.styled("The store cannot be read:", "$error"),
+                # A line of this pane is cut; what mends it stands at the end.
+                *map(Content, wrap(snapshot.problem, width)),
+            ]
         )
     return Content("\n").join(
         [

@@ -66,7 +66,7 @@ async def follow(home: Path, teller: subprocess.Popen[bytes], n_events: int, std
     changes = {"paths": {"home": str(home)}, "console": {"poll_s": 0.25}}
     session = Session(with_settings(Config(), changes, "measure"), None)
     app = MeasuredApp(session, starts_runtime=False, owns_process=True)
-    app.poll_ms = []
+    app.poll_ms, app.poll_cpu_ms = [], []
     app.driver_class = PaintingDriver
     process, began_s, n_told = psutil.Process(), time.monotonic(), 0
     async with app.run_test(size=(120, 36), headless=False) as pilot:
@@ -87,6 +87,7 @@ async def follow(home: Path, teller: subprocess.Popen[bytes], n_events: int, std
                 os.write(stdout, (json.dumps(line) + "\n").encode())
                 n_told += n_events // _LINES
                 app.poll_ms.clear()
+                app.poll_cpu_ms.clear()
             if is_over:
                 return
 

@@ -14,7 +14,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ SCREENS = (
     ("backtests", "3", ("j",) * 20 + ("k",) * 20),
     ("learners", "4", _ROWS),
     ("orders", "5", _ROWS),
-    ("deployments", "6", ("tab", "tab", "j", "k")),
+    ("deployments", "6", ("tab",)),
     ("risk", "7", ("tab", "l", "l")),
     ("events", "8", ("k",) * 10 + ("j",) * 10),
     ("settings", "9", ("tab", "j", "j", "k", "k", "tab")),
@@ -85,17 +85,21 @@ class Stopwatch:
         if _state(self._app) != self._before:
             self._painted.set()
 
-    async def press(self, key: str) -> float | None:
-        """Return the ms until the paint, None for a key that changed nothing."""
+    async def press(self, key: str) -> tuple[float, float] | None:
+        """Return the ms until the paint, by the clock and of this thread's processor time.
+
+        None for a key that changed nothing.
+        """
         self._painted.clear()
         self._before = _state(self._app)
-        began_s = time.perf_counter()
+        began_s, began_cpu_s = time.perf_counter(), time.thread_time()
         self._app.simulate_key(key)
         try:
             await asyncio.wait_for(self._painted.wait(), _PATIENCE_S)
         except TimeoutError:
             return None
-        return (time.perf_counter() - began_s) * 1000
+        spent_cpu_s = time.thread_time() - began_cpu_s
+        return (time.perf_counter() - began_s) * 1000, spent_cpu_s * 1000
 
 
 async def measure(
@@ -104,7 +108,7 @@ async def measure(
     """Measure every screen, then the ways between them."""
     session = Session(with_settings(Config(), {"paths": {"home": str(home)}}, "measure"), None)
     app = MeasuredApp(session, starts_runtime=False, owns_process=True)
-    app.poll_ms = []
+    app.poll_ms, app.poll_cpu_ms = [], []
     app.driver_class = PaintingDriver
     async with app.run_test(size=(120, 36), headless=False) as pilot:
         await until(pilot, lambda: app.snapshot is not None, "a snapshot")
@@ -114,7 +118,7 @@ async def measure(
                 tell(await _screen(app, pilot, watch, name, way, keys, n_keys))
         if not only:
             times = [await _timed(watch, str(1 + (i * 4) % 9)) for i in range(n_keys)]
-            tell({"screen": "from one to another", **summary([t for t in times if t is not None])})
+            tell({"screen": "from one to another", **_told(times)})
 
 
 async def _screen(
@@ -129,24 +133,33 @@ async def _screen(
     await pilot.press(*way.split())
     await asyncio.sleep(_SETTLE_S)
     app.poll_ms.clear()
+    app.poll_cpu_ms.clear()
     pressed: Iterator[str] = cycle(keys)
     times = [await _timed(watch, next(pressed)) for _ in range(n_keys)]
-    polls = list(app.poll_ms)
+    polls, polls_cpu = list(app.poll_ms), list(app.poll_cpu_ms)
     if name == "strategy":
         await pilot.press("escape")
     rows = max((table.row_count for table in app.screen.query(LiveTable)), default=0)
-    painted = [t for t in times if t is not None]
     return {
         "screen": name,
         "rows": rows,
-        **summary(painted),
-        "no_change": len(times) - len(painted),
+        **_told(times),
         **summary(polls, "poll_"),
+        **summary(polls_cpu, "poll_cpu_"),
         "load": round(os.getloadavg()[0], 2),
     }
 
 
-async def _timed(watch: Stopwatch, key: str) -> float | None:
+def _told(times: Sequence[tuple[float, float] | None]) -> dict[str, float]:
+    painted = [one for one in times if one is not None]
+    return {
+        **summary([wall for wall, _ in painted]),
+        **summary([cpu for _, cpu in painted], "cpu_"),
+        "no_change": len(times) - len(painted),
+    }
+
+
+async def _timed(watch: Stopwatch, key: str) -> tuple[float, float] | None:
     # A person's pace: the polls of the store fall between and into the keys.
     await asyncio.sleep(_PACE_S)
     return await watch.press(key)
