@@ -66,6 +66,13 @@ def is_loopback(listener: socket.socket) -> bool:
     return ip_address(listener.getsockname()[0]).is_loopback
 
 
+def name_of(host: str, listener: socket.socket) -> str:
+    """Return how a browser names a server: every address goes by the machine's own name."""
+    if ip_address(listener.getsockname()[0]).is_unspecified:
+        return socket.gethostname()
+    return f"[{host}]" if ":" in host else host
+
+
 class ConsoleServer:
     """Pages, their websockets and their consoles.
 

@@ -63,9 +63,9 @@ def _options(session: Session, *, read_only: bool, no_runtime: bool) -> list[str
 
 
 def _announce(host: str, listener: socket.socket, token: str) -> None:
-    from console.serve_server import is_loopback
+    from console.serve_server import is_loopback, name_of
 
-    name = f"[{host}]" if ":" in host else host
+    name = name_of(host, listener)
     emit(f"http://{name}:{listener.getsockname()[1]}/?token={token}")
     if not is_loopback(listener):
         say(

@@ -17,7 +17,7 @@ from typing import Any
 import aiohttp
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 _LOOK_S = 0.05
 _FLAGS = (
     "--headless",

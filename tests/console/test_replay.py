@@ -11,6 +11,7 @@ import pytest
 from console.recording_file import Recording
 from console.recording_writer import RecordingWriter, Shown
 from console.replay_app import NothingHalted, ReplayApp
+from console.screenshot import draw
 from engine.clock import FakeClock, SystemClock
 from tests.console.filled_pages import fill_pages
 from tests.console.filled_store import session_of
@@ -238,6 +239,17 @@ async def test_a_picture_that_cannot_be_read_is_said_and_the_others_are_shown(
         await pilot.press("full_stop", "comma")
         await until_shown(pilot, "199/200")
         await until_shown(pilot, "Metrics by symbol and segment")
+
+
+async def test_a_picture_is_drawn_from_a_moment_without_a_sign_of_the_replay(
+    recording: Recording,
+) -> None:
+    session = session_of(Path("/nowhere"), FakeClock())
+    app = ReplayApp(recording, session, picture_at=recording.times[41])
+    picture = await draw(app, ["1"])
+    assert "681/1,464" in picture
+    assert "REPLAY" not in picture
+    assert "follow" not in picture
 
 
 def _files(folder: Path) -> list[tuple[str, int, int]]:

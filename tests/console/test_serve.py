@@ -19,8 +19,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from console.cli import run
 from console.operator_lock import OperatorLock
 from console.serve_guard import MIN_TOKEN_LENGTH, TOKEN_VARIABLE, Guard, take_token
-from console.serve_server import ConsoleServer
-from engine.errors import UsageError
+from console.serve_server import ConsoleServer, bound_socket, is_loopback, name_of
+from engine.errors import PaddockError, UsageError
 from engine.risk.latch import Latch
 from engine.trade.accounts import PAPER, account_latch
 from tests.console.served import PATIENCE_S, Served
@@ -255,6 +255,22 @@ async def test_served_console_draws_halts_and_ends_with_its_server(
     assert json.loads((filled_home / "halt" / "HALT").read_text())["who"] == "ana"
 
 
+@pytest.mark.parametrize("host", ("localhost", "127.0.0.1", "::1"))
+def test_it_is_served_under_the_name_it_was_given(host: str) -> None:
+    if host == "::1" and not socket.has_ipv6:
+        pytest.skip("no IPv6 here")
+    try:
+        listener = bound_socket(host, 0)
+    except PaddockError as exc:
+        assert host == "::1", str(exc)
+        pytest.skip("no IPv6 here")
+    with listener:
+        port = listener.getsockname()[1]
+        name = name_of(host, listener)
+        assert f"{name}:{port}" == (f"[::1]:{port}" if host == "::1" else f"{host}:{port}")
+        assert is_loopback(listener)
+
+
 async def test_a_page_that_is_opened_again_acts_again(filled_home: Path, tmp_path: Path) -> None:
     with Served(filled_home, tmp_path) as served:
         async with aiohttp.ClientSession(cookie_jar=_jar()) as session:
@@ -329,6 +345,7 @@ def test_a_chosen_token_is_never_printed_whatever_is_asked(tmp_path: Path) -> No
 
 def test_a_place_that_others_reach_is_warned_about(tmp_path: Path) -> None:
     with Served(tmp_path / "home", tmp_path, "--host", EVERYWHERE) as served:
+        assert served.address.startswith(f"http://{socket.gethostname()}:")
         said = served.end(signal.SIGINT)
     assert said.code == 0
     assert "reached from other machines" in said.said
