@@ -103,6 +103,7 @@ async def _count_after(store: Store, query: EventsQuery, after_id: int) -> int:
     from sqlalchemy import func, or_, select
 
     from engine.store.tables import events
+    from engine.store.text_filter import conditions
 
     words, kind, level = words_of(query.text)
     levels = LEVELS[LEVELS.index(level or query.level) :]
@@ -111,8 +112,7 @@ async def _count_after(store: Store, query: EventsQuery, after_id: int) -> int:
     if kind is not None:
         below = events.c.kind.startswith(f"{kind}.", autoescape=True)
         counted = counted.where(or_(events.c.kind == kind, below))
-    for word in words.split():
-        columns = (events.c.message, events.c.subject, events.c.kind)
-        counted = counted.where(or_(*(c.icontains(word, autoescape=True) for c in columns)))
+    columns = (events.c.message, events.c.subject, events.c.kind)
+    counted = counted.where(*conditions(words, columns))
     async with store.read() as connection:
         return int((await connection.execute(counted)).scalar_one())

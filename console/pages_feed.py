@@ -236,8 +236,9 @@ async def _count_failed(store: Store) -> int:
 
 
 async def _runs(store: Store, query: RunsQuery) -> tuple[RunRow, ...]:
-    from sqlalchemy import or_, select
+    from sqlalchemy import and_, not_, or_, select
 
+    from engine.store.filter_words import split_inverse
     from engine.store.tables import contexts, cycles, evaluations
 
     head = (
@@ -266,15 +267,11 @@ async def _runs(store: Store, query: RunsQuery) -> tuple[RunRow, ...]:
     )
     if query.failed_only:
         statement = statement.where(evaluations.c.status == "failed")
-    for word in query.text.split():
-        ways = [
-            evaluations.c.strategy_id.startswith(word.lower(), autoescape=True),
-            contexts.c.symbol.icontains(word, autoescape=True),
-            contexts.c.segment == word.lower(),
-        ]
-        if word.isdecimal() and len(word) < 10:
-            ways.append(evaluations.c.cycle_id == int(word))
-        statement = statement.where(or_(*ways))
+    words, is_inverse = split_inverse(query.text)
+    found = [or_(*_ways(word)) for word in words]
+    statement = (
+        statement.where(not_(and_(*found))) if is_inverse and found else statement.where(*found)
+    )
     async with store.read() as connection:
         rows = (await connection.execute(statement)).all()
     n = len(head)
@@ -289,6 +286,19 @@ async def _runs(store: Store, query: RunsQuery) -> tuple[RunRow, ...]:
         )
         for row in rows
     )
+
+
+def _ways(word: str) -> list[Any]:
+    from engine.store.tables import contexts, evaluations
+
+    ways: list[Any] = [
+        evaluations.c.strategy_id.startswith(word.lower(), autoescape=True),
+        contexts.c.symbol.icontains(word, autoescape=True),
+        contexts.c.segment == word.lower(),
+    ]
+    if word.isdecimal() and len(word) < 10:
+        ways.append(evaluations.c.cycle_id == int(word))
+    return ways
 
 
 def _head(values: tuple[Any, ...], names: Sequence[str]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from console.event_pages import LEVELS, words_of
 from console.pages import EventsQuery, EventsView, PagesView, RunsQuery, RunsView
 from console.snapshot import LeaderboardQuery, LeaderboardView, Snapshot
 from console.trading_view import TradingView
+from engine.store.filter_words import passes, split_inverse
 
 if TYPE_CHECKING:
     from console.pages import RunRow
@@ -89,8 +90,7 @@ def runs_for(view: RunsView, query: RunsQuery) -> RunsView:
     rows = [
         row
         for row in view.rows
-        if (row.status == "failed" or not query.failed_only)
-        and all(_is_run_of(row, word) for word in query.text.split())
+        if (row.status == "failed" or not query.failed_only) and _is_wanted(row, query.text)
     ]
     return RunsView(query, tuple(rows[: query.limit]), view.n_failed)
 
@@ -111,7 +111,7 @@ def trading_for(view: TradingView, account: str) -> TradingView:
 
 
 def _holds(text: str, words: str) -> bool:
-    return all(word in words for word in text.lower().split())
+    return passes(text, words)
 
 
 def _strategy_words(row: StrategyRow) -> str:
@@ -121,6 +121,11 @@ def _strategy_words(row: StrategyRow) -> str:
 
 def _event_words(row: EventRow) -> str:
     return f"{row.message} {row.subject} {row.kind}".lower()
+
+
+def _is_wanted(row: RunRow, text: str) -> bool:
+    words, is_inverse = split_inverse(text)
+    return not words or all(_is_run_of(row, word) for word in words) is not is_inverse
 
 
 def _is_run_of(row: RunRow, word: str) -> bool:

@@ -13,6 +13,7 @@ from engine.trade.accounts import PAPER
 
 if TYPE_CHECKING:
     from console.pages import PagesView
+    from console.strategy_facts import StrategyFacts
     from console.trading_view import TradingView
     from engine.store.accounts import AccountRow
     from engine.store.commands import CommandRow
@@ -90,6 +91,7 @@ class StrategyView:
     ----------
     history : its changes of status, oldest first
     verdicts : what the gates said of it, newest first
+    facts : trades, bands, versions, parents; None where only the numbers were asked for
     """
 
     row: StrategyRow
@@ -99,6 +101,7 @@ class StrategyView:
     curves: tuple[StoredCurve, ...]
     history: tuple[EventRow, ...]
     verdicts: tuple[VerdictRow, ...] = ()
+    facts: StrategyFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)

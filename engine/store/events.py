@@ -14,6 +14,7 @@ from engine.store.bulk import insert_rows
 from engine.store.database import Store
 from engine.store.json_text import from_text, storable, to_text
 from engine.store.tables import events
+from engine.store.text_filter import conditions
 
 LEVELS = ("debug", "info", "warn", "error")
 _COLUMNS = ("at", "level", "kind", "subject", "message", "cycle_id", "fields")
@@ -99,7 +100,8 @@ async def events_page(
     before_id : the last ones before this id, for scrolling back
     level : this level and those more severe
     kind : this kind, or these, and those below (`cycle` finds `cycle.started`)
-    text : words found in message, subject or kind, whatever their case
+    text : words found in message, subject or kind, whatever their case; after a `!`, words that
+        are not all found
 
     Raises
     ------
@@ -145,10 +147,8 @@ def _filtered(
         statement = statement.where(events.c.subject == subject)
     if cycle_id is not None:
         statement = statement.where(events.c.cycle_id == cycle_id)
-    for word in (text or "").split():
-        columns = (events.c.message, events.c.subject, events.c.kind)
-        statement = statement.where(or_(*(c.icontains(word, autoescape=True) for c in columns)))
-    return statement
+    columns = (events.c.message, events.c.subject, events.c.kind)
+    return statement.where(*conditions(text, columns))
 
 
 def _is_of(kinds: Sequence[str]) -> ColumnElement[bool]:

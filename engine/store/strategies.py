@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, select
 
 from engine.errors import UsageError
 from engine.store.bulk import batches, update_rows
@@ -22,6 +22,7 @@ from engine.store.candidates import (
 from engine.store.database import Store
 from engine.store.events import Event, write_events
 from engine.store.tables import candidates, strategies
+from engine.store.text_filter import conditions
 from engine.types import Status
 
 # A cycle's candidates live in `candidates`; callers find them here beside the strategies they are.
@@ -177,7 +178,8 @@ async def leaderboard(
     Parameters
     ----------
     symbol : only those whose best symbol this is
-    text : words found in id, name, type, origin or best symbol, whatever their case
+    text : words found in id, name, type, origin or best symbol, whatever their case; after a `!`,
+        words that are not all found
     sort : one of `SORTS`
     cycle_id : only this cycle's candidates
 
@@ -384,9 +386,7 @@ def _filters(
         strategies.c.origin,
         strategies.c.best_symbol,
     )
-    for word in (text or "").split():
-        wanted.append(or_(*(column.icontains(word, autoescape=True) for column in searched)))
-    return wanted
+    return [*wanted, *conditions(text, searched)]
 
 
 def _status_event(change: StatusChange, before: str, now_at: int) -> Event:
