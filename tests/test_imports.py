@@ -161,12 +161,17 @@ def test_every_folder_of_modules_is_a_package() -> None:
 
 
 def test_the_command_line_opens_without_anything_heavy() -> None:
-    heavy = {"ray", "torch", "textual", "numba", "ccxt", "sqlalchemy"}
+    heavy = {"ray", "torch", "textual", "numba", "ccxt", "sqlalchemy", "cloudflare"}
     assert heavy & modules_loaded_by("import console.cli") == set()
 
 
 def test_the_console_opens_without_ray_and_torch() -> None:
-    assert {"ray", "torch"} & modules_loaded_by("import console.app") == set()
+    assert {"ray", "torch", "cloudflare"} & modules_loaded_by("import console.app") == set()
+
+
+def test_cloudflares_sdk_comes_with_the_first_question_for_it() -> None:
+    loaded = modules_loaded_by("import actors.deployer, console.commands.deploy")
+    assert {"cloudflare", "httpx"} & loaded == set()
 
 
 def test_no_engine_module_brings_ray_or_textual() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from engine.deploy.bundle import Bundle
 from engine.deploy.cloudflare import VERIFY_S, CloudflareTarget, percentages
@@ -295,6 +297,24 @@ async def test_a_home_that_never_used_it_asks_nothing(ranch: Ranch) -> None:
         await ranch.target.look()
     assert ranch.target._work is None
     assert ranch.server.asked == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("api_url", "http://api.example.com", "not https, nor http on this machine"),
+        ("api_url", "", "name where the API is"),
+        ("worker_url", "http://127.0.0.1.example.com/{script}", "not https"),
+        ("worker_url", "http://127.0.0.1@example.com/{script}", "not https"),
+        ("worker_url", "https://example.com/", "where {script} stands"),
+        ("worker_url", "https://example.com/{script}/{0}", "where {script} stands"),
+        ("account", "../accounts", "letters and digits only"),
+        ("cron", "every minute", "not five parts"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused(key: str, value: str, words: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(words)):
+        Cloudflare(**{key: value})
 
 
 @given(st.lists(st.floats(0.0, 1.0), min_size=1, max_size=2))

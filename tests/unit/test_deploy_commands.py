@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from actors.deploy_commands import asked_share_frac, new_version, pass_on
+from actors.deploy_commands import asked_share_frac, asked_target, new_version, pass_on
 from engine.deploy_settings import Deploy
 from engine.errors import UsageError
 from engine.store.commands import CommandRow
@@ -69,6 +69,23 @@ def test_a_version_gets_what_was_asked_for_or_the_settings() -> None:
 def test_what_cannot_be_is_refused_and_says_what_can(arguments: Any, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         asked(**arguments)
+
+
+def test_the_target_is_the_one_asked_for_or_that_of_the_settings() -> None:
+    assert asked().target == "workerd"
+    assert asked(target="cloudflare").target == "cloudflare"
+    assert asked_target({}, Deploy(target="cloudflare")) == "cloudflare"
+    assert asked_target({"target": "workerd"}, Deploy(target="cloudflare")) == "workerd"
+
+
+def test_cloudflare_serves_two_versions_of_a_strategy_and_no_third() -> None:
+    one = replace(asked(target="cloudflare"), state="draining")
+    assert asked([one], target="cloudflare").version == 2
+    two = replace(one, version=2, state="live")
+    with pytest.raises(UsageError, match="version 1 of aaaaaaaaaaaa still holds a position"):
+        asked([one, two], target="cloudflare")
+    assert asked([one, two], target="workerd").version == 3
+    assert asked([replace(one, state="ended"), two], target="cloudflare").version == 3
 
 
 @pytest.mark.parametrize("status", ["generated", "screened", "paused", "retired"])
