@@ -14,9 +14,15 @@ if TYPE_CHECKING:
 
     from console.snapshot import Snapshot, StoreView
 
+RECORDING = "a recording"
+"""Why a replay only looks."""
+_SAFER = ("halt", "reduce")
+
 
 def why_disabled(entry_id: str, snapshot: Snapshot | None) -> str:
     """Return why an entry cannot be used now, empty when it can."""
+    if snapshot is not None and snapshot.read_only == RECORDING and entry_id in _SAFER:
+        return "nothing trades behind a recording"
     if snapshot is not None and snapshot.read_only and entry_id in _acting():
         return f"this console only looks: {snapshot.read_only}"
     reason = _REASONS.get(entry_id)
@@ -37,7 +43,7 @@ def _why_no_new_cycle(snapshot: Snapshot) -> str:
 def _why_no_cycle(store: StoreView) -> str:
     cycle = store.cycle
     if cycle is not None and cycle.status == "paused":
-        return f"cycle {cycle.id} is paused: p resumes it, X cancels it"
+        return f"cycle {cycle.id} is paused: :resume goes on with it, :cancel ends it"
     unfinished = [row.id for row in store.recent_cycles if row.status in ("running", "paused")]
     return f"cycle {max(unfinished)} waits already" if len(unfinished) > 1 else ""
 
@@ -79,7 +85,7 @@ def _why_no_arming(snapshot: Snapshot) -> str:
     latch = snapshot.latches.get(PAPER)
     if latch is not None and latch.state is TradingState.ACTIVE:
         return "the paper account is ACTIVE"
-    return "" if snapshot.runtime.is_alive else "the runtime does not answer yet: u starts it"
+    return "" if snapshot.runtime.is_alive else "the runtime does not answer yet: :up starts it"
 
 
 def _why_no_alert(snapshot: Snapshot) -> str:
@@ -94,7 +100,7 @@ def _why_no_deploy(snapshot: Snapshot) -> str:
 
 def _why_no_rollout(snapshot: Snapshot) -> str:
     is_there = _has_version(snapshot, ("rolling",))
-    return "" if is_there else "no version is being rolled out: d deploys a strategy"
+    return "" if is_there else "no version is being rolled out: :deploy-new begins one"
 
 
 def _why_no_rollback(snapshot: Snapshot) -> str:

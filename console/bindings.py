@@ -484,8 +484,12 @@ def all_words(place: Place) -> list[str]:
 def markdown_table(entries: Iterable[Entry] = ENTRIES) -> str:
     """Return the table of keys as Markdown, for the README."""
     lines = ["| key | does | where |", "|---|---|---|"]
+    # What is the same in several places is one line.
+    rows: dict[tuple[str, str], list[str]] = {}
     for entry in entries:
         keys = " ".join(f"`{key_text(key)}`" for key in entry.keys)
         typed = f"`:{entry.words[0]}`" if entry.words else ""
-        lines.append(f"| {keys or typed} | {entry.title} | {entry.place} |")
+        rows.setdefault((keys or typed, entry.title), []).append(str(entry.place))
+    for (keys, title), places in rows.items():
+        lines.append(f"| {keys} | {title} | {', '.join(places)} |")
     return "\n".join(lines)

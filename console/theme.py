@@ -70,4 +70,8 @@ THEMES: tuple[Theme, ...] = (
         variables={"muted": "#57606a", "halt": "#a40e26", "border": "#afb8c1"},
     ),
 )
-THEME_NAMES = {"default": "paddock", **{theme.name: theme.name for theme in THEMES}}
+# By what `[console] theme` says.
+THEME_NAMES = {
+    "default": "paddock",
+    **{theme.name.removeprefix("paddock-"): theme.name for theme in THEMES[1:]},
+}

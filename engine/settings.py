@@ -367,7 +367,9 @@ class Console(Section):
 
     poll_s: PositiveFloat = setting(1.0, "s", "Time between two looks at the store.")
     rows_max: Count = setting(500, "rows", "Most rows shown in a table.")
-    theme: str = setting("default", "", "Colours of the console.")
+    theme: Literal["default", "deuteranopia", "ansi", "light"] = setting(
+        "default", "", "Colours of the console; default is ansi where the terminal has only 16."
+    )
     glyphs: Literal["auto", "unicode", "ascii"] = setting(
         "auto", "", "Signs to draw with; auto asks the terminal."
     )

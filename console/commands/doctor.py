@@ -15,7 +15,7 @@ import typer
 from console.commands.choices import JsonOption
 from console.session import Session
 from console.talk import EXIT_FAILED, emit, emit_json
-from engine.errors import PaddockError
+from engine.errors import ConfigError, PaddockError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,10 +98,28 @@ def examine(session: Session) -> list[CheckResult]:
         lambda: _check_latch(session),
         lambda: _check_journals(session),
         lambda: _check_alerts(session),
+        lambda: _check_console(session),
         lambda: _check_language_model(session),
         _check_tools,
     )
     return [result for check in checks for result in check()]
+
+
+def _check_console(session: Session) -> Iterator[CheckResult]:
+    from console.keymap import read_keymap
+    from console.terminal import has_few_colours, needs_ascii
+
+    settings = session.config.console
+    try:
+        keymap = read_keymap(settings.keys, session.config_path)
+    except ConfigError as exc:
+        yield CheckResult(FAIL, "console", str(exc), "mend that line: the console does not start")
+        return
+    signs = "ASCII signs" if needs_ascii(settings.glyphs, os.environ) else "our own signs"
+    colours = "16 colours" if has_few_colours(os.environ) else "256 colours or more"
+    yield CheckResult(
+        OK, "console", f"{signs}, {colours} on this terminal, {len(keymap.changed)} keys changed"
+    )
 
 
 def _check_python() -> Iterator[CheckResult]:

@@ -92,26 +92,25 @@ class KeymapScreen(PageScreen):
 
 
 def help_content(place: Place, snapshot: Snapshot | None, keymap: Keymap) -> Content:
-    """Return what a place shows, its keys, the keys that work everywhere, and the words."""
-    words = PLACE_WORDS.get(place)
-    lines: list[Content] = []
-    if words is not None:
-        lines += [Content(words.shows), Content("")]
+    """Return what a place shows, its keys and words, then those of everywhere."""
+    words = PLACE_WORDS.get(place, PlaceWords(""))
     here = entries_at(place, keymap.entries)
     own = {entry.name for entry in entries_of(place)}
-    for title, group in (
-        (str(place).capitalize(), [entry for entry in here if entry.name in own]),
-        ("Everywhere", [entry for entry in here if entry.name not in own]),
-    ):
-        if group:
-            lines.append(Content.styled(title, "bold"))
-            lines += [_key_line(entry, snapshot) for entry in group]
-            lines.append(Content(""))
-    for title, found in (("Words", words), ("The first rows", FRAME_WORDS)):
-        if found is not None and found.terms:
-            lines.append(Content.styled(title, "bold"))
-            lines += _term_lines(found)
-            lines.append(Content(""))
+    parts = [
+        ("", [Content(words.shows)] if words.shows else []),
+        (
+            str(place).capitalize(),
+            [_key_line(entry, snapshot) for entry in here if entry.name in own],
+        ),
+        ("Words", _term_lines(words)),
+        ("Everywhere", [_key_line(entry, snapshot) for entry in here if entry.name not in own]),
+        ("The first rows", _term_lines(FRAME_WORDS)),
+    ]
+    lines: list[Content] = []
+    for title, part in parts:
+        if part:
+            lines += [Content.styled(title, "bold")] if title else []
+            lines += [*part, Content("")]
     return Content("\n").join(lines)
 
 

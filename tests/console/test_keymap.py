@@ -167,3 +167,14 @@ async def test_footer_help_palette_and_keymap_show_the_changed_key(filled_home: 
         (row,) = [row for row in rows if "everywhere.cycle.start" in row]
         assert " C " in row
         assert "(changed)" in row
+
+
+def test_doctor_finds_keys_that_do_not_go(tmp_path: Path) -> None:
+    from console.commands.doctor import examine
+
+    session = session_of(tmp_path / "home")
+    for keys, state in (({"cycle.start": "C"}, "ok"), ({"cycle.start": "f9"}, "fail")):
+        settings = session.config.console.model_copy(update={"keys": keys})
+        changed = replace(session, config=session.config.model_copy(update={"console": settings}))
+        (found,) = [result for result in examine(changed) if result.subject == "console"]
+        assert found.state == state, found

@@ -300,14 +300,12 @@ async def test_reload_applies_the_console_and_lists_what_waits(
     path.write_text(f'[paths]\nhome = "{home}"\n')
     app = make_console(home, clock=FakeClock(NOW_AT))
     app.session = replace(app.session, config=load_config(path, {}), config_path=path)
-    path.write_text(
-        f'[paths]\nhome = "{home}"\n[cycle]\ncount = 70\n[console]\ntheme = "paddock-ansi"\n'
-    )
+    path.write_text(f'[paths]\nhome = "{home}"\n[cycle]\ncount = 70\n[console]\ntheme = "ansi"\n')
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("9")
         await until_shown(pilot, "changed since this console read it")
         await pilot.press("r")
-        await until_shown(pilot, "now: [console] theme: default → paddock-ansi")
+        await until_shown(pilot, "now: [console] theme: default → ansi")
         assert "with a restart of console and runtime: [cycle] count: 500 → 70" in text_of(app)
         await pilot.press("y")
         await until_shown(pilot, "1 applied; 1 wait for a restart")

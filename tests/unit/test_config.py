@@ -271,12 +271,12 @@ def test_text_settings_take_the_environment_as_it_stands(tmp_path: Path) -> None
         PADDOCK_PATHS__HOME="2024",
         PADDOCK_MARKET__EXCHANGE="true",
         PADDOCK_DATABASE__URL="",
-        PADDOCK_CONSOLE__THEME='"night"',
+        PADDOCK_CONSOLE__THEME='"light"',
     )
     assert config.paths.home == tmp_path / "2024"
     assert config.market.exchange == "true"
     assert config.database.url == ""
-    assert config.console.theme == "night"
+    assert config.console.theme == "light"
 
 
 def test_a_wrong_value_from_the_environment_names_the_variable(tmp_path: Path) -> None:
