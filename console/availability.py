@@ -22,7 +22,7 @@ _SAFER = ("halt", "reduce")
 def why_disabled(entry_id: str, snapshot: Snapshot | None) -> str:
     """Return why an entry cannot be used now, empty when it can."""
     if snapshot is not None and snapshot.read_only == RECORDING and entry_id in _SAFER:
-        return "nothing trades behind a recording"
+        return "this is a recording"
     if snapshot is not None and snapshot.read_only and entry_id in _acting():
         return f"this console only looks: {snapshot.read_only}"
     reason = _REASONS.get(entry_id)

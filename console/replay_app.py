@@ -15,6 +15,7 @@ from textual.widgets import Static
 
 from console.app import PaddockApp
 from console.app_messages import PollerFailed, Taken, Told
+from console.availability import RECORDING
 from console.bindings import Entry, Place, bindings_of, find_by_word
 from console.format import clock_time, day
 from console.kill_port import Verb
@@ -154,7 +155,7 @@ class ReplayApp(PaddockApp):
             starts_runtime=False,
             owns_process=True,
             kill_switch=NoSwitch(),
-            read_only="a recording" if picture_at is None else "",
+            read_only=RECORDING if picture_at is None else "",
         )
 
     def make_source(self) -> Source:

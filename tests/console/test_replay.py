@@ -217,6 +217,17 @@ async def test_nothing_can_be_done_in_a_replay(recording: Recording, trading_hom
     assert app.return_code in (None, 0)
 
 
+async def test_help_lists_the_keys_of_time_and_that_nothing_can_be_halted(
+    recording: Recording,
+) -> None:
+    app = replay_of(recording)
+    async with app.run_test(size=SIZE) as pilot:
+        await until_shown(pilot, "640/1,464")
+        await pilot.press("question_mark")
+        await until_shown(pilot, "picture before")
+        await until_shown(pilot, "not now: this is a recording")
+
+
 async def test_a_replay_is_quit_without_a_question(recording: Recording) -> None:
     app = replay_of(recording)
     async with app.run_test(size=SIZE) as pilot:
