@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import work
+from textual import events, work
 from textual.app import App
 from textual.message import Message
 
@@ -26,6 +25,7 @@ from console.bindings import (
 from console.first_minute import FirstMinute
 from console.format import clipped
 from console.halting import halt_all
+from console.idle_garbage import IdleGarbage
 from console.keymap import read_keymap
 from console.kill_desk import KillDesk
 from console.kill_port import KillSwitch
@@ -123,6 +123,7 @@ class PaddockApp(Navigation, App[int]):
         self.desk = TradingDesk(self)
         self._starts_runtime = starts_runtime and not read_only
         self._owns_process = owns_process
+        self._garbage = IdleGarbage(session.clock)
         self._starter = RuntimeStarter(session)
         self._watch = Watch()
         self._shown_watch: Watch | None = None
@@ -207,9 +208,7 @@ class PaddockApp(Navigation, App[int]):
         self._refresh(everything=True)
         self._first.follow(self.snapshot)
         if is_first and self._owns_process:
-            # A full collection walks everything that was imported, for 70 ms between key and paint.
-            gc.collect()
-            gc.freeze()
+            self._garbage.begin()
 
     def on_paddock_app_poller_failed(self, message: PollerFailed) -> None:
         """Say that the console went blind; the latch still works."""
@@ -318,7 +317,7 @@ class PaddockApp(Navigation, App[int]):
 
     def run_typed(self, text: str, place: Place) -> None:
         """Do what was typed after `:`."""
-        word, _, argument = text.strip().partition(" ")
+        word, _, argument = text.strip(" :").partition(" ")
         if not word:
             return
         entry = find_by_word(word, place, self.keymap.entries)
@@ -527,6 +526,13 @@ class PaddockApp(Navigation, App[int]):
         self._lag_ms = max(0.0, (now_s - self._due_s) * 1000)
         self._due_s = now_s + _BEAT_S
         self._refresh(everything=self.is_stale(self.clock.now_at()))
+        self._garbage.look()
+
+    async def on_event(self, event: events.Event) -> None:
+        """Take note of keys on their way to where they are handled."""
+        if isinstance(event, events.Key):
+            self._garbage.key_pressed()
+        await super().on_event(event)
 
     def refresh_shown(self) -> None:
         """Bring the visible screen up to date with what is known."""
