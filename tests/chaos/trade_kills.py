@@ -41,7 +41,7 @@ from tests.chaos.account_laws import broken_laws, doubles
 from tests.chaos.harness import Home, told
 
 TRADER = "trader-paper"
-VICTIMS = (*([TRADER] * 7), "order_monitor", "position_monitor", "runtime")
+VICTIMS = (*([TRADER] * 12), *(["order_monitor", "position_monitor"] * 3), *(["runtime"] * 2))
 SYMBOLS = ["BTC/USDT", "ETH/USDT", "BNB/USDT"]
 MORE = """
 [limits]
@@ -52,7 +52,7 @@ rate_per_minute = 100000
 """
 AGAIN_S = 300.0
 AGREES_S = 30.0
-QUIET_EVERY = 10
+QUIET_EVERY = 20
 
 
 class Killing:
@@ -81,8 +81,8 @@ class Killing:
     async def kill(self) -> dict[str, Any]:
         """Kill somebody, wait until the account trades again, and return what was broken."""
         victim = self.draw.choice(VICTIMS)
+        n_open = await self._until_it_has_orders()
         await asyncio.sleep(self.draw.uniform(0.0, 2.0))
-        n_open = len(self.book().active_orders())
         killed_at, killed_s = self.clock.now_at(), time.monotonic()
         if victim == "runtime":
             await asyncio.to_thread(self.home.kill_all)
@@ -180,6 +180,14 @@ class Killing:
             yield exchange
         finally:
             await exchange.close()
+
+    async def _until_it_has_orders(self) -> int:
+        limit_s = time.monotonic() + AGAIN_S
+        while not (n_open := len(self.book().active_orders())):
+            if time.monotonic() > limit_s:
+                raise RuntimeError(f"nothing was ordered in {AGAIN_S:g} s: {await self._facts()}")
+            await asyncio.sleep(0.05)
+        return n_open
 
     async def _trading_since(self, at: int, victim: str = TRADER) -> AccountRow:
         """Return the account once it trades again: a new process, reconciled, with a lease."""
