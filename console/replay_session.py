@@ -48,6 +48,11 @@ class ReplaySession(Session):
     place: Path = Path()
 
     @property
+    def is_recorded(self) -> bool:
+        """Return that a recording is played."""
+        return True
+
+    @property
     def home(self) -> Path:
         """Return the folder of the recording: there is no home behind it."""
         return self.place

@@ -32,6 +32,11 @@ class Session:
     clock: Clock = field(default_factory=SystemClock)
 
     @property
+    def is_recorded(self) -> bool:
+        """Return whether a recording is played: then there is no home to run anything in."""
+        return False
+
+    @property
     def home(self) -> Path:
         """Return the folder that state lives in."""
         return self.config.paths.home
