@@ -179,6 +179,32 @@ def _deployments() -> tuple[Entry, ...]:
     )
 
 
+def _strategy() -> tuple[Entry, ...]:
+    place = Place.STRATEGY
+    return (
+        Entry("tab.next", ("right_square_bracket",), "next tab", place, footer=3),
+        Entry("tab.previous", ("left_square_bracket",), "tab before", place, footer=4),
+        Entry("symbol.next", ("m",), "symbol", place, footer=5),
+        Entry("symbol.previous", ("M",), "symbol before", place),
+        Entry("segment.next", ("i",), "segment", place, footer=6),
+        Entry("view.next", ("v",), "another view", place, words=("view",), footer=7),
+        Entry("version.next", ("greater_than_sign",), "next version", place),
+        Entry("version.previous", ("less_than_sign",), "version before", place),
+        Entry("ancestor.open", ("enter",), "open the ancestor", place),
+        Entry("filter", ("slash",), "filter/find", place, words=("filter", "find"), takes="TEXT"),
+        Entry("find.next", ("n",), "next match", place),
+        Entry("find.previous", ("N",), "match before", place),
+        Entry("sort.next", ("s",), "sort", place),
+        Entry("sort.reverse", ("S",), "reverse", place),
+        Entry("pane.next", ("tab",), "pane", place),
+        Entry("pane.zoom", ("z",), "zoom the pane", place),
+        Entry("run.again", ("r",), "compute trades", place, danger=Danger.COSTLY),
+        Entry("run.stop", ("X",), "stop that", place),
+        Entry("deploy.new", ("d",), "deploy", place, words=_DEPLOY, danger=Danger.COSTLY),
+        *_rows(place),
+    )
+
+
 ENTRIES: tuple[Entry, ...] = (
     Entry("halt", ("ctrl+k", "f9"), "HALT all trading, now", words=("halt",)),
     Entry("help", ("question_mark",), "help", words=("help", "keys"), footer=1),
@@ -276,17 +302,15 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("id.copy", ("y",), "copy id", Place.STRATEGIES),
     *_promotion(Place.STRATEGIES),
     Entry("deploy.new", ("d",), "deploy", Place.STRATEGIES, words=_DEPLOY, danger=Danger.COSTLY),
-    Entry("symbol.next", ("right_square_bracket",), "next symbol", Place.STRATEGY, footer=3),
-    Entry("symbol.previous", ("left_square_bracket",), "previous symbol", Place.STRATEGY, footer=4),
-    Entry("segment.next", ("i",), "segment", Place.STRATEGY, footer=5),
-    Entry("ancestor.open", ("enter",), "ancestor", Place.STRATEGY, footer=6),
-    Entry("id.copy", ("y",), "copy id", Place.STRATEGY),
+    *_strategy(),
     *_promotion(Place.STRATEGY),
     Entry("run.open", ("enter",), "open strategy", Place.BACKTESTS, footer=3),
     Entry("filter", ("slash",), "filter", Place.BACKTESTS, footer=4, takes="TEXT"),
     Entry("failed.only", ("exclamation_mark",), "failed only", Place.BACKTESTS, footer=5),
     Entry("run.again", ("r",), "run again", Place.BACKTESTS, danger=Danger.COSTLY, footer=6),
     Entry("run.cancel", ("x",), "stop that", Place.BACKTESTS, footer=7),
+    Entry("sort.next", ("s",), "sort", Place.BACKTESTS),
+    Entry("sort.reverse", ("S",), "reverse", Place.BACKTESTS),
     *_rows(Place.BACKTESTS),
     Entry("run.open", ("enter",), "open strategy", Place.LEARNERS, footer=3),
     Entry("pane.next", ("tab",), "table", Place.LEARNERS, footer=4),
@@ -338,6 +362,8 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("follow", ("f",), "follow", Place.EVENTS, footer=6),
     Entry("time.next", ("t",), "time", Place.EVENTS, footer=7),
     Entry("expand", ("space",), "expand", Place.EVENTS, footer=8),
+    Entry("find.next", ("n",), "next match", Place.EVENTS),
+    Entry("find.previous", ("N",), "match before", Place.EVENTS),
     Entry("view.save", ("w",), "save", Place.EVENTS, words=("save",), footer=9),
     *_rows(Place.EVENTS),
     Entry("edit", ("e",), "edit the file", Place.SETTINGS, words=("edit",), footer=3),

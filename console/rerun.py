@@ -6,13 +6,12 @@ import asyncio
 import contextlib
 import json
 import math
-import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from textual.content import Content
 
+from console.child_process import child_environment
 from console.format import number
 from console.pages import RunRow
 from console.session import Session
@@ -48,7 +47,7 @@ class Rerun:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 start_new_session=True,
-                env=_environment(),
+                env=child_environment(self._session),
             )
             output, talk = await self._process.communicate()
         except OSError as exc:
@@ -139,9 +138,3 @@ def _metrics(told: Any, row: RunRow) -> dict[str, float]:
                 if value is None or isinstance(value, int | float)
             }
     return {}
-
-
-def _environment() -> dict[str, str]:
-    root = str(Path(__file__).resolve().parents[1])
-    found = os.environ.get("PYTHONPATH", "")
-    return {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{found}" if found else root}

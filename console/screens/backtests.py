@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from textual.app import ComposeResult
 from textual.content import Content
 
@@ -19,6 +22,7 @@ from console.format import (
 from console.pages import PagesWatch, RunRow, RunsQuery, RunsView
 from console.poller import Watch
 from console.rerun import Rerun, rerun_content
+from console.row_order import RowOrder
 from console.screens.tables import TablesScreen
 from console.snapshot import Snapshot, StoreView
 from console.states import state_style
@@ -26,7 +30,7 @@ from console.widgets.footer import PromptLine
 from console.widgets.live_table import LiveCell, LiveColumn, LiveTable, Row
 from console.widgets.panel import Panel
 
-_COLUMNS = (
+RUN_COLUMNS = (
     LiveColumn("run", "run", 7, is_number=True),
     LiveColumn("strategy", "strategy", 8),
     LiveColumn("symbol", "symbol", 9),
@@ -42,6 +46,17 @@ _COLUMNS = (
     LiveColumn("cycle", "cycle", 5, is_number=True),
     LiveColumn("age", "age", 6, is_number=True),
 )
+# What the listed runs are sorted by: they come newest first.
+RUN_KEYS: Mapping[str, Any] = {
+    "newest": None,
+    "fitness": lambda row: row.metrics["fitness"],
+    "Sharpe": lambda row: row.metrics["sharpe"],
+    "return": lambda row: row.metrics["total_return"],
+    "max DD": lambda row: row.metrics["max_drawdown"],
+    "trades": lambda row: row.metrics["n_trades"],
+    "symbol": lambda row: row.symbol,
+    "segment": lambda row: row.segment,
+}
 _NOTHING = "No backtest was recorded yet: c on screen 1 starts a cycle, whose backtests land here."
 
 
@@ -62,12 +77,13 @@ class BacktestsScreen(TablesScreen):
         super().__init__()
         self._query = RunsQuery()
         self._rows: dict[str, RunRow] = {}
-        self._shown: tuple[RunsView, int] | None = None
+        self._shown: object = None
+        self._order: RowOrder[RunRow] = RowOrder(RUN_KEYS)
         self._rerun: Rerun | None = None
 
     def body(self) -> ComposeResult:
         """Yield the list and the run under the cursor."""
-        yield LiveTable(_COLUMNS, "list")
+        yield LiveTable(RUN_COLUMNS, "list")
         yield Panel("Run", "run")
 
     def on_mount(self) -> None:
@@ -93,6 +109,8 @@ class BacktestsScreen(TablesScreen):
             words.append("failed only")
         if self._query.text:
             words.append(f"filter {self._query.text}")
+        if self._order.fact != ("newest", True):
+            words.append(f"{self._order.words} of those listed")
         return " · ".join(words)
 
     def watch_for(self) -> Watch:
@@ -110,9 +128,10 @@ class BacktestsScreen(TablesScreen):
             self._show_run(now_at)
             return
         minute = now_at // 10_000
-        if self._shown != (view, minute):
-            self._shown = (view, minute)
-            self._rows = {str(row.id): row for row in view.rows}
+        fact = (view, minute, self._order.fact)
+        if self._shown != fact:
+            self._shown = fact
+            self._rows = {str(row.id): row for row in self._order.applied(view.rows)}
             rows, colours = self._rows, self.app.theme_variables
             table.say_when_empty(self._why_empty())
             table.show_rows(tuple(rows), lambda key: run_cells(rows[key], now_at, colours))
@@ -153,6 +172,16 @@ class BacktestsScreen(TablesScreen):
     def action_failed_only(self) -> None:
         """List failed runs only, or all again."""
         self._ask(not self._query.failed_only, self._query.text)
+
+    def action_sort_next(self) -> None:
+        """Sort the listed runs by the next column."""
+        self._order.next()
+        self.refresh_all()
+
+    def action_sort_reverse(self) -> None:
+        """Turn the order round."""
+        self._order.reverse()
+        self.refresh_all()
 
     def action_run_again(self) -> None:
         """Run the strategy again on the configured market, after a yes."""

@@ -13,6 +13,7 @@ from textual.app import ComposeResult
 from textual.content import Content
 
 from console.bindings import Place, bindings_of
+from console.event_pages import words_of
 from console.format import age, instant, short_id
 from console.pages import EventsQuery, EventsView, PagesWatch
 from console.poller import Watch
@@ -22,6 +23,7 @@ from console.states import state_style
 from console.widgets.footer import PromptLine
 from console.widgets.live_table import LiveCell, LiveColumn, LiveTable, Row
 from console.widgets.panel import Panel
+from engine.store.filter_words import passes
 
 if TYPE_CHECKING:
     from engine.store.events import EventRow
@@ -60,6 +62,7 @@ class EventsScreen(TablesScreen):
         self._shown: tuple[EventsView, str, int] | None = None
         self._time = _TIMES[0]
         self._is_placed = False
+        self._sought = ""
 
     def body(self) -> ComposeResult:
         """Yield the list and the event under the cursor."""
@@ -149,6 +152,7 @@ class EventsScreen(TablesScreen):
     def filter_typed(self, text: str) -> None:
         """List only events with these words; `level=warn` and `kind=cycle` are understood."""
         self._is_placed = False
+        self._sought = text.strip() or self._sought
         self._query = EventsQuery(self._query.level, text.strip(), limit=self._query.limit)
         self._ask()
 
@@ -179,6 +183,14 @@ class EventsScreen(TablesScreen):
     def action_filter(self) -> None:
         """Type a filter."""
         self.query_one(PromptLine).ask("/", self._query.text)
+
+    def action_find_next(self) -> None:
+        """Go to the next event that matches the last filter."""
+        self._find(1)
+
+    def action_find_previous(self) -> None:
+        """Go to the match before."""
+        self._find(-1)
 
     def action_errors_only(self) -> None:
         """List errors only, or all again."""
@@ -236,6 +248,24 @@ class EventsScreen(TablesScreen):
             self.console.say(f"{path} cannot be written: {exc.strerror or exc}", "error")
         else:
             self.console.say(f"{len(rows):,} events are in {path}", "ok")
+
+    def _find(self, step: int) -> None:
+        """Move to a listed event that holds what was last filtered by."""
+        table = self.query_one("#list", LiveTable)
+        words, _, _ = words_of(self._sought)
+        if not words:
+            self.console.say("/ says what to find; esc lists all again, n and N go on", "warn")
+            return
+        rows = list(self._rows.values())
+        place = table.cursor_row + step
+        while 0 <= place < len(rows):
+            row = rows[place]
+            if passes(words, f"{row.message} {row.subject} {row.kind}"):
+                table.move_cursor(place)
+                return
+            place += step
+        where = "below" if step > 0 else "above"
+        self.console.say(f"no event {where} on this page matches {words!r}", "warn")
 
     def _place(self) -> None:
         self.query_one("#list", LiveTable).action_last()

@@ -9,7 +9,16 @@ import numpy as np
 from textual.content import Content
 
 from console.commands.strategies import by_symbol, metric_text
-from console.format import clock_time, day, number, short_id, signed_percent
+from console.format import (
+    age,
+    clock_time,
+    day,
+    number,
+    percent,
+    short_id,
+    signed,
+    signed_percent,
+)
 from console.snapshot import StrategyView
 from console.states import state_style
 from console.verdict_words import (
@@ -23,6 +32,7 @@ from console.verdict_words import (
 )
 from console.widgets.curve_plot import Curve
 from console.wording import genome_sentences
+from engine.trade.accounts import PAPER
 
 if TYPE_CHECKING:
     from engine.store.verdicts import VerdictRow
@@ -42,6 +52,7 @@ METRICS = (
     ("turnover_per_day", "turnover /day"),
 )
 SEGMENT_COLOURS = {"fit": "blue", "validation": "green", "holdout": "magenta"}
+_PAPER_COLOUR, _LIVE_COLOUR = "cyan", "orange"
 _LABEL_WIDTH = 17
 _VALUE_WIDTH = 11
 # For a pane too narrow to show all segments of one symbol side by side otherwise.
@@ -56,11 +67,16 @@ _NARROW_WORDS = {
 _RULE_WIDTH = 19
 
 
-def metrics_content(view: StrategyView, symbol: str, width: int) -> Content:
-    """Return the metrics, one column a segment, the chosen symbol first and the others after it."""
+def metrics_content(view: StrategyView, symbol: str, width: int, now_at: int) -> Content:
+    """Return the metrics, one column a segment, the chosen symbol first and the others after it.
+
+    What it made in accounts follows, one line an account.
+    """
     measured = by_symbol(view)
+    traded = account_lines(view, now_at)
     if not measured:
-        return Content.styled("It has not been evaluated yet.", "$muted")
+        words = "It has not been evaluated yet: c on screen 1 starts a cycle, which does that."
+        return Content("\n").join([Content.styled(words, "$muted"), *traded])
     order = (
         [symbol, *(name for name in measured if name != symbol)]
         if symbol in measured
@@ -90,8 +106,31 @@ def metrics_content(view: StrategyView, symbol: str, width: int) -> Content:
     ]
     hidden = sum(len(by_segment) for by_segment in measured.values()) - len(shown)
     if hidden:
-        lines.append(Content.styled(f"{hidden} more columns: ] and [ change the symbol", "$muted"))
-    return Content("\n").join(lines)
+        lines.append(Content.styled(f"{hidden} more columns: m changes the symbol", "$muted"))
+    return Content("\n").join([*lines, *traded])
+
+
+def account_lines(view: StrategyView, now_at: int) -> list[Content]:
+    """Return what it made in each account, by its closed trades."""
+    trades = () if view.facts is None else view.facts.trades
+    lines = []
+    for name in sorted({trade.account for trade in trades}):
+        mine = [trade for trade in trades if trade.account == name]
+        pnl = float(sum(trade.pnl_quote for trade in mine))
+        won = sum(trade.pnl_quote > 0 for trade in mine) / len(mine)
+        lines.append(
+            Content.assemble(
+                (f"{name}  ", "bold"),
+                f"{len(mine):,} trades, {percent(won, 0)} won, {signed(pnl)} quote, the last "
+                f"{age(mine[-1].exit_at, now_at)} ago",
+            )
+        )
+    return lines
+
+
+def account_colour(account: str) -> str:
+    """Return the colour of an account's curve."""
+    return _PAPER_COLOUR if account == PAPER else _LIVE_COLOUR
 
 
 def words_content(view: StrategyView) -> Content:

@@ -25,6 +25,7 @@ class Curve:
     ----------
     start_at, end_at : UTC ms of the first and the last value
     values : ndarray of shape (n,), float64, finite, evenly spaced in time
+    label : what the legend calls it, empty for what it does not name
     colour : name of a plotext colour
     """
 
@@ -105,7 +106,7 @@ class CurvePlot(PlotextPlot):
             plot.plot(
                 at.tolist(),
                 values.tolist(),
-                label=curve.label,
+                label=curve.label or None,
                 color=curve.colour,
                 marker="braille",
             )

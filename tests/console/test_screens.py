@@ -279,7 +279,7 @@ async def test_enter_opens_a_strategy_in_words_with_metrics_curve_and_ancestors(
             "generated → screened",
         ):
             await until_shown(pilot, words)
-        await pilot.press("right_square_bracket")
+        await pilot.press("m")
         await until_shown(pilot, "Equity BNB/USDT")
         await pilot.press("down", "enter")
         await until(pilot, lambda: len(app.screen_stack) == 3, "the ancestor to open")
