@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from console.child_process import ChildProcess
 from console.recording_file import Recording
 from console.recording_writer import RecordingWriter, Shown
 from console.replay_app import NothingHalted, ReplayApp
@@ -215,6 +216,12 @@ async def test_nothing_can_be_done_in_a_replay(recording: Recording, trading_hom
         await until_shown(pilot, "Needs you")
     assert (_files(recording.path.parent), _files(trading_home)) == before
     assert app.return_code in (None, 0)
+
+
+async def test_a_replay_starts_no_process(recording: Recording) -> None:
+    child = ChildProcess(replay_of(recording).session, ["status", "--json"])
+    assert await child.run() is None
+    assert child.problem == "this is a recording: nothing is run"
 
 
 async def test_help_lists_the_keys_of_time_and_that_nothing_can_be_halted(
