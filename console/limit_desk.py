@@ -142,8 +142,8 @@ class LimitDesk:
         if snapshot is None or snapshot.runtime.word == "down":
             return ["The file is written; the runtime takes it when it starts."]
         return [
-            "The file is written, then the traders start anew with it, within seconds;",
-            "stops at the exchange stay meanwhile. Cycles use it after a restart.",
+            "The file is written; then the traders start anew with it, in seconds.",
+            "Stops at the exchange stay meanwhile. Cycles use it after a restart.",
         ]
 
     def _in_force(self) -> dict[str, float]:
