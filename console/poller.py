@@ -17,6 +17,7 @@ from console.pages import PagesWatch
 from console.session import Session, operator
 from console.snapshot import LeaderboardQuery, Snapshot
 from console.trading_view import TradingWatch
+from engine.errors import StoreError
 
 if TYPE_CHECKING:
     from engine.store.events import Event
@@ -150,7 +151,15 @@ class Poller:
             work.close()
             raise RuntimeError("the poller was not started")
         try:
-            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        except RuntimeError as exc:
+            # The thread has ended, by an error of ours or because the console ends.
+            work.close()
+            raise StoreError(
+                "this console cannot write to the store any more: quit and start it again"
+            ) from exc
+        try:
+            return await asyncio.wrap_future(future)
         finally:
             self.poke()
 
