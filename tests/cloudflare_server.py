@@ -21,8 +21,8 @@ from aiohttp import web
 
 from engine.deploy.worker_client import VERSION_HEADER
 from engine.deploy.workerd import Workerd
+from engine.deploy_settings import Cloudflare
 from engine.errors import RuntimeUnavailable
-from engine.settings import Cloudflare
 from tests.workers import raw_worker
 
 ACCOUNT = "0123456789abcdef0123456789abcdef"

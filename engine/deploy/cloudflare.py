@@ -105,6 +105,7 @@ class CloudflareTarget:
         self._probed_s = -math.inf
         self._n_failures = 0
         self._retry_s = -math.inf
+        self._patience_s = -math.inf
         self._problem: RuntimeUnavailable | StrategyError | None = None
 
     # Target
@@ -124,6 +125,8 @@ class CloudflareTarget:
         if named != self._wanted:
             self._wanted = named
             self._is_told = True
+            # Something new is tried at once, unless Cloudflare asked for patience.
+            self._retry_s = self._patience_s
         self._urls = {name: url for name, url in self._urls.items() if name in named}
         self._answering = {name: is_up for name, is_up in self._answering.items() if name in named}
         self._kick()
@@ -192,14 +195,11 @@ class CloudflareTarget:
             self._is_told = True
             self._n_failures += 1
             later_s = min(2.0 ** (self._n_failures - 1), _LATER_MOST_S)
+            self._retry_s = self._now_s() + later_s
             asked_s = exc.fields.get("retry_s")
-            self._retry_s = self._now_s() + (
-                float(asked_s) if isinstance(asked_s, int | float) else later_s
-            )
+            if isinstance(asked_s, int | float):
+                self._retry_s = self._patience_s = self._now_s() + float(asked_s)
             self._problem = exc
-            # What was being done may have been done: it is read again before the next try.
-            for script in self._scripts.values():
-                script.shares, script.verified_s = {}, -math.inf
         else:
             self._n_failures, self._problem = 0, None
 
@@ -236,8 +236,17 @@ class CloudflareTarget:
 
     async def _deployed(self, api: CloudflareApi, name: str, chosen: Sequence[Wanted]) -> None:
         script = self._scripts.setdefault(name, _Script())
-        now_s = self._now_s()
-        if now_s - script.verified_s >= VERIFY_S:
+        try:
+            await self._deploy(api, name, script, chosen)
+        except PaddockError:
+            # What was being done may have been done: it is read again before the next try.
+            script.shares, script.verified_s = {}, -math.inf
+            raise
+
+    async def _deploy(
+        self, api: CloudflareApi, name: str, script: _Script, chosen: Sequence[Wanted]
+    ) -> None:
+        if self._now_s() - script.verified_s >= VERIFY_S:
             await self._read(api, name, script)
         ids = [await self._uploaded(api, name, script, one) for one in chosen]
         shares = dict(zip(ids, percentages([one.share_frac for one in chosen]), strict=True))

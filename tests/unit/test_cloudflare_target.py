@@ -16,8 +16,8 @@ from engine.deploy.cloudflare import VERIFY_S, CloudflareTarget, percentages
 from engine.deploy.cloudflare_api import API_TOKEN_VARIABLE
 from engine.deploy.target import Wanted
 from engine.deploy.worker_client import WorkerClient
+from engine.deploy_settings import Cloudflare
 from engine.errors import RuntimeUnavailable, StrategyError
-from engine.settings import Cloudflare
 from tests.cloudflare_server import API_TOKEN, CloudflareServer, Fault
 from tests.workers import TOKEN, need_workerd, worker_of
 
@@ -314,7 +314,7 @@ async def test_a_home_that_never_used_it_asks_nothing(ranch: Ranch) -> None:
 )
 def test_a_setting_that_cannot_be_is_refused(key: str, value: str, words: str) -> None:
     with pytest.raises(ValidationError, match=re.escape(words)):
-        Cloudflare(**{key: value})
+        Cloudflare.model_validate({key: value})
 
 
 @given(st.lists(st.floats(0.0, 1.0), min_size=1, max_size=2))
