@@ -20,6 +20,7 @@ SECRETS = {
     "kill switch's API secret": ("PADDOCK_LIVE_KILL_API_SECRET",),
     "kill switch's API password": ("PADDOCK_LIVE_KILL_API_PASSWORD",),
     "language model's key": ("PADDOCK_OPENAI_API_KEY", "OPENAI_API_KEY"),
+    "Cloudflare's token": ("PADDOCK_CLOUDFLARE_API_TOKEN",),
 }
 # What may change while the console runs; everything else is read once, at the start.
 HOT_SECTION = "console"

@@ -100,6 +100,7 @@ def examine(session: Session) -> list[CheckResult]:
         lambda: _check_alerts(session),
         lambda: _check_console(session),
         lambda: _check_language_model(session),
+        lambda: _check_targets(session),
         _check_tools,
     )
     return [result for check in checks for result in check()]
@@ -328,6 +329,32 @@ def _check_language_model(session: Session) -> Iterator[CheckResult]:
         yield CheckResult(OK, subject, f"{where}; off in cycles: language_model_share is 0")
     else:
         yield CheckResult(OK, subject, f"{where}; {share:.0%} of candidates")
+
+
+def _check_targets(session: Session) -> Iterator[CheckResult]:
+    from engine.deploy.cloudflare_api import API_TOKEN_VARIABLE
+    from engine.deploy.workerd import workerd_path
+
+    subject = "workers"
+    is_wanted = session.config.deploy.target == "workerd"
+    try:
+        yield CheckResult(OK, subject, f"workerd at {workerd_path()}")
+    except PaddockError:
+        words = "workerd is not installed: nothing can be deployed on this machine"
+        remedy = "run scripts/workerd once"
+        yield CheckResult(WARN if is_wanted else OK, subject, words, remedy if is_wanted else "")
+    account = session.config.cloudflare.account
+    if is_wanted and not account:
+        return
+    missing = [] if account else ["[cloudflare] account"]
+    missing += [] if os.environ.get(API_TOKEN_VARIABLE) else [API_TOKEN_VARIABLE]
+    if missing:
+        words = f"Cloudflare cannot be a target: {' and '.join(missing)} not set"
+        yield CheckResult(WARN, subject, words, f"set {' and '.join(missing)}")
+    else:
+        yield CheckResult(
+            OK, subject, f"Cloudflare: account {account}; not asked until deployed to"
+        )
 
 
 def _check_tools() -> Iterator[CheckResult]:
