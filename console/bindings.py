@@ -183,8 +183,8 @@ def _strategy() -> tuple[Entry, ...]:
     place = Place.STRATEGY
     return (
         Entry("tab.next", ("right_square_bracket",), "next tab", place, footer=3),
-        Entry("tab.previous", ("left_square_bracket",), "tab before", place, footer=4),
-        Entry("symbol.next", ("m",), "symbol", place, footer=5),
+        Entry("tab.previous", ("left_square_bracket",), "tab before", place),
+        Entry("symbol.next", ("m",), "symbol", place, footer=4),
         Entry("symbol.previous", ("M",), "symbol before", place),
         Entry("segment.next", ("i",), "segment", place, footer=6),
         Entry("view.next", ("v",), "another view", place, words=("view",), footer=7),
@@ -198,7 +198,7 @@ def _strategy() -> tuple[Entry, ...]:
         Entry("sort.reverse", ("S",), "reverse", place),
         Entry("pane.next", ("tab",), "pane", place),
         Entry("pane.zoom", ("z",), "zoom the pane", place),
-        Entry("run.again", ("r",), "compute trades", place, danger=Danger.COSTLY),
+        Entry("run.again", ("r",), "compute trades", place, danger=Danger.COSTLY, footer=7),
         Entry("run.stop", ("X",), "stop that", place),
         Entry("deploy.new", ("d",), "deploy", place, words=_DEPLOY, danger=Danger.COSTLY),
         *_rows(place),

@@ -63,9 +63,9 @@ class TradeRun:
                 self.path = Path(told["trades"])
                 self.trades = await asyncio.to_thread(read_trades, self.path)
         except OSError as exc:
-            self.problem = f"{self.path} cannot be read: {exc.strerror or exc}"
+            self.problem = f"cannot read {self.path}: {exc.strerror or exc}"
         except (ValueError, KeyError, TypeError):
-            self.problem = f"{self.path} is no trade log"
+            self.problem = f"no trade log is in {self.path}"
 
     def stop(self) -> None:
         """End it."""

@@ -277,8 +277,13 @@ def run_cells(row: RunRow, now_at: int, colours: dict[str, str]) -> Row:
     }
 
 
-def run_content(row: RunRow | None, now_at: int) -> Content:
-    """Return one run in words: its bars, its numbers, or why it failed."""
+def run_content(row: RunRow | None, now_at: int, *, leads_on: bool = True) -> Content:
+    """Return one run in words: its bars, its numbers, or why it failed.
+
+    Parameters
+    ----------
+    leads_on : say that enter opens its strategy
+    """
     if row is None:
         return Content.styled("No run is chosen.", "$muted")
     head = Content(
@@ -287,11 +292,12 @@ def run_content(row: RunRow | None, now_at: int) -> Content:
         f"{row.seed} · bars {row.series_hash[:10]} · engine {row.engine_version} · "
         f"{age(row.created_at, now_at)} old"
     )
-    way_on = Content.styled("enter opens the strategy: curves, ancestors, gates", "$muted")
+    words = "enter opens the strategy: curves, ancestors, gates"
+    way_on = [Content.styled(words, "$muted")] if leads_on else []
     if row.status == "failed":
-        words = row.error or "it failed without a word"
-        return Content("\n").join([head, Content.styled(f"✗ {words}", "$error"), way_on])
-    return Content("\n").join([head, *metric_lines(row), way_on])
+        why = row.error or "it failed without a word"
+        return Content("\n").join([head, Content.styled(f"✗ {why}", "$error"), *way_on])
+    return Content("\n").join([head, *metric_lines(row), *way_on])
 
 
 def metric_lines(row: RunRow) -> list[Content]:

@@ -224,6 +224,8 @@ class StrategyScreen(FrameScreen):
         """Show the focused pane alone, or all again."""
         if self.is_zoomed:
             self.zoom(None)
+        elif self._view() is None:
+            self.console.say("there is nothing to zoom", "warn")
         elif isinstance(self.focused, Panel | LiveTable | OptionList):
             self.zoom(self.focused)
         else:

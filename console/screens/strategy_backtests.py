@@ -105,7 +105,8 @@ class BacktestsTab(StrategyTab):
         key = self.query_one("#evaluations", LiveTable).selected_key or ""
         row = self._rows.get(key)
         title = "Evaluation" if row is None else f"Evaluation {row.id:,}"
-        self.query_one("#evaluation", Panel).show(run_content(row, now_at), title=title)
+        words = run_content(row, now_at, leads_on=False)
+        self.query_one("#evaluation", Panel).show(words, title=title)
 
     def _runs(self, snapshot: Snapshot, strategy_id: str) -> RunsView | None:
         store = snapshot.store

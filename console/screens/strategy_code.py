@@ -36,7 +36,9 @@ class CodeTab(StrategyTab):
 
     def compose(self) -> ComposeResult:
         """Yield the lines."""
-        yield LiveTable(_COLUMNS, "code")
+        table = LiveTable(_COLUMNS, "code")
+        table.has_header = False
+        yield table
 
     def show(self, view: StrategyView, chosen: Chosen, snapshot: Snapshot, now_at: int) -> None:
         """Show a strategy's code."""

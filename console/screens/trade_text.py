@@ -146,7 +146,10 @@ def _half(name: str, line: TradeLine | None) -> Content:
 
 
 def _held(line: TradeLine) -> str:
-    return "open" if line.exit_at is None else duration(line.exit_at - line.entry_at)
+    if line.exit_at is None:
+        return "open"
+    # Bars are known by their opens: entered and left within one.
+    return duration(line.exit_at - line.entry_at) if line.exit_at > line.entry_at else "one bar"
 
 
 def _sign_style(value: float, colours: dict[str, str]) -> str:

@@ -207,6 +207,51 @@ async def test_events_are_filtered_by_words_levels_and_errors(
         assert "data.gap" in text_of(app)
 
 
+async def test_n_goes_to_the_matches_of_the_last_filter_among_all_events(
+    filled_home: Path, make_console: MakeConsole
+) -> None:
+    app = make_console(filled_home)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("8")
+        await until_shown(pilot, "2 candidates failed")
+        await pilot.press("n")
+        await until_shown(pilot, "/ says what to find")
+        await pilot.press("slash", *"!cycle", "enter")
+        await until(pilot, lambda: "cycle.started" not in text_of(app), "all but cycles")
+        assert "data.gap" in text_of(app)
+        await pilot.press("slash", *["backspace"] * 6, *"gap", "enter")
+        await until(pilot, lambda: "backtest.failed" not in text_of(app), "the gap alone")
+        await pilot.press("escape")
+        await until_shown(pilot, "backtest.failed")
+        table = app.screen.query_one("#list", LiveTable)
+        await until(pilot, lambda: table.cursor_row == table.row_count - 1, "the newest")
+        await pilot.press("N")
+        await until(
+            pilot,
+            lambda: table.cells_of(table.selected_key or "")["kind"].text == "data.gap",
+            "the gap",
+        )
+        await pilot.press("n")
+        await until_shown(pilot, "no event below")
+
+
+async def test_listed_runs_are_sorted_and_turned_round(
+    filled_home: Path, make_console: MakeConsole
+) -> None:
+    app = make_console(filled_home)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("3")
+        await until_shown(pilot, "the last 181")
+        await pilot.press("s")
+        await until_shown(pilot, "sort fitness↓ of those listed")
+        table = app.screen.query_one("#list", LiveTable)
+        shown = [float(table.cells_of(key)["fitness"].text) for key in table._keys]
+        assert shown == sorted(shown, reverse=True)
+        await pilot.press("S")
+        await until_shown(pilot, "sort fitness↑")
+        assert [float(table.cells_of(key)["fitness"].text) for key in table._keys] == shown[::-1]
+
+
 async def test_time_expansion_saving_and_opening_of_events(
     filled_home: Path, make_console: MakeConsole
 ) -> None:
