@@ -79,6 +79,34 @@ def test_a_crash_leaves_the_terminal_as_it_was_and_is_one_line(
     assert "it broke" in log.read_text()
 
 
+def test_a_console_that_showed_every_screen_has_loaded_neither_ray_nor_torch(
+    open_terminal: Open,
+) -> None:
+    code = (
+        "import sys, console.cli as cli\n"
+        "cli.run(['--no-runtime'])\n"
+        "print('LOADED', sorted({'ray', 'torch'} & set(sys.modules)), 'textual' in sys.modules)\n"
+    )
+    terminal = open_terminal(["-c", code])
+    terminal.until(b"Cycle 3")
+    for number, words in enumerate(
+        ("strategies", "backtests", "learners", "orders", "deployments", "risk", "events"), start=2
+    ):
+        since = len(terminal.written)
+        terminal.press(str(number).encode())
+        terminal.until(f"── {words}".encode(), since=since)
+    terminal.press(b"9")
+    terminal.until(b"Doctor")
+    terminal.press(b"2")
+    terminal.until(b"30 of 30")
+    terminal.press(b"\r")
+    terminal.until("── strategies › ".encode())
+    terminal.press(b"\x11")
+    terminal.until(b"Quit the console?")
+    terminal.press(b"y")
+    terminal.until(b"LOADED [] True")
+
+
 def test_a_lost_connection_ends_the_console(open_terminal: Open) -> None:
     terminal = open_terminal()
     terminal.until(b"Cycle 3")
