@@ -73,6 +73,9 @@ PLACE_WORDS: Mapping[Place, PlaceWords] = {
         "from, and each gate's verdict with what was measured and what was asked.",
         (
             *_SEGMENTS,
+            ("expected band", "where 80 % of paths made of the fit segment's own days end up"),
+            ("side by side", "on the tab Trades: backtest and paper, and why a trade differs"),
+            ("× ~ ! ·", "bred of two, changed from one, by a language model, drawn anew"),
             ("gate", "a list of demands that decides about promotion"),
             ("deflated Sharpe", "chance that the ratio is no luck, given how many were tried"),
             ("overfit probability", "chance that the best of the past is not of the future"),
