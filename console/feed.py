@@ -127,7 +127,10 @@ class Feed:
         if not self._session.has_database():
             await self._drop()
             if self._last is not None:
-                raise UsageError(f"the database in {self._session.home} is gone")
+                raise UsageError(
+                    f"the database in {self._session.home} is gone: put it back, or restart the"
+                    " runtime, which makes a new one"
+                )
             return None
         if self._store is None:
             self._store = await self._session.open_store(read_only=True)
