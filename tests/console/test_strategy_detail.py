@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import csv
+import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from textual.pilot import Pilot
 
 from console.app import PaddockApp
+from console.queries import strategy_view
+from console.recording_values import DeclaredValues, PlainValues
 from console.screens.strategy import StrategyScreen
+from console.snapshot import StrategyView
+from console.strategy_feed import StrategyFeed
 from console.widgets.footer import PromptLine
 from console.widgets.live_table import LiveTable
 from engine.report.trade_log import COLUMNS
+from engine.store.database import Store, sqlite_url
 from tests.console.conftest import MakeConsole
 from tests.console.filled_detail import N_TRADES, fill_detail
 from tests.console.screen_reading import text_of, until, until_shown
@@ -365,3 +373,24 @@ async def test_a_console_that_only_looks_computes_nothing(
         await pilot.press("r", NEXT)
         await until_shown(pilot, "[Equity]")
         assert "Run it again?" not in text_of(app)
+
+
+async def test_what_the_screen_is_given_survives_a_recording(filled_home: Path) -> None:
+    strategy_id = await fill_detail(filled_home)
+    store = await Store.open(sqlite_url(filled_home))
+    try:
+        view = await strategy_view(store, strategy_id)
+        facts = await StrategyFeed(0.02).facts(store, view.row, view.curves)
+    finally:
+        await store.close()
+    assert facts.bands
+    assert len(facts.trades) == N_TRADES
+    text = json.dumps(PlainValues().of(replace(view, facts=facts)))
+    read = DeclaredValues().of(StrategyView, json.loads(text)).facts
+    assert read.trades == facts.trades
+    assert read.versions == facts.versions
+    assert read.told == facts.told
+    assert read.parents == facts.parents
+    for mine, other in zip(read.bands, facts.bands, strict=True):
+        assert np.array_equal(mine.low, other.low)
+        assert (mine.name, mine.n_known) == (other.name, other.n_known)
