@@ -24,7 +24,7 @@ from engine.deploy.target import Target, Wanted, service_name
 from engine.deploy.targets import targets_of
 from engine.deploy.token import workers_folder
 from engine.deploy.version_watch import VersionReport
-from engine.errors import PaddockError, RuntimeUnavailable, UsageError
+from engine.errors import PaddockError, RuntimeUnavailable, UsageError, VenueError
 from engine.store.database import Store
 from engine.store.deployments import DeploymentRow, deployments_of
 from engine.store.events import Event
@@ -37,6 +37,7 @@ LOOK_S = 1.0
 FACTS_S = 5.0
 _CALL_S = 10.0
 _LATER_MOST_S = 60.0
+_SEATED_S = 30.0
 _SERVED = ("rolling", "live", "draining")
 _TRADES = (Status.PAPER.value, Status.LIVE.value, Status.PAUSED.value)
 
@@ -84,6 +85,7 @@ class Deployer:
         self._facts_s = -math.inf
         self._checking: asyncio.Task[None] | None = None
         self._tries: dict[Key, tuple[int, float]] = {}
+        self._idle_s: dict[Key, float] = {}
         self._acting = asyncio.Lock()
         self._news: list[str] = []
         self._words = ""
@@ -252,8 +254,14 @@ class Deployer:
         except ValueError as exc:
             raise UsageError("only genomes are traded, and so deployed") from exc
         n_bars = self._settings.parity_bars
-        markets = await trader.call("recent_bars", row.strategy_id, n_bars, timeout_s=_CALL_S)
-        if not markets and self._clock.now_at() - row.created_at < 30_000:
+        try:
+            markets = await trader.call("recent_bars", row.strategy_id, n_bars, timeout_s=_CALL_S)
+        except (UsageError, VenueError) as exc:
+            # A trader that begins, or whose exchange is away, says nothing against the version.
+            self._idle_s.pop(row.key, None)
+            raise RuntimeUnavailable(exc.message) from exc
+        now_s = self._clock.monotonic_s()
+        if not markets and now_s - self._idle_s.setdefault(row.key, now_s) < _SEATED_S:
             raise RuntimeUnavailable("its trader has not taken it up yet")
         return await checked(
             genome,
@@ -398,6 +406,7 @@ class Deployer:
         ended = replace(row, state="ended", share_frac=0.0, url="", ended_at=now_at, reason=reason)
         self._heard_s.pop(row.key, None)
         self._tries.pop(row.key, None)
+        self._idle_s.pop(row.key, None)
         self._silent.discard(row.key)
         await self._put(ended, "deploy.ended", reason)
 

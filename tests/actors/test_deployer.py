@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from engine.errors import UsageError
+from engine.errors import UsageError, VenueUnavailable
 from engine.store.events import events_page
 from engine.strategy.genome import Genome
 from engine.strategy.javascript.writer import javascript_of
@@ -208,6 +208,32 @@ async def test_a_deployer_killed_while_it_checks_begins_anew(house_of: Any) -> N
     await asyncio.gather(checking, return_exceptions=True)
     await house.start("deployer")
     await house.reaches(1, "rolling")
+    assert house.failures == []
+
+
+async def test_a_check_waits_for_a_trader_that_is_not_ready(house_of: Any) -> None:
+    house = await house_of()
+    (name,) = await house.promoted(busy_genome(1))
+    await house.seated()
+    answers: list[Any] = [
+        UsageError("account paper is not ready: starting"),
+        VenueUnavailable("the exchange is out"),
+        {},
+    ]
+    recent_bars = house.trader.recent_bars
+
+    async def answer(*arguments: Any) -> Any:
+        found = answers.pop(0) if answers else await recent_bars(*arguments)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    house.trader.recent_bars = answer
+    await house.deploy(name)
+    await house.reaches(1, "rolling")
+    waits = [e.message for e in await events_page(house.store, kind="deploy.waits", limit=50)]
+    assert any("not ready" in words for words in waits)
+    assert any("exchange is out" in words for words in waits)
     assert house.failures == []
 
 
