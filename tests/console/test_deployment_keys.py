@@ -258,7 +258,9 @@ async def test_d_deploys_a_strategy_that_trades_after_a_yes(
         assert "A loss of 2.0% of its capital takes it back" in shown
         await pilot.press("y")
         await until_shown(pilot, "asked for deployment.start (request 4)")
-    assert await _asked(deployed_home) == [("deployment.start", {"strategy_id": ID})]
+    assert await _asked(deployed_home) == [
+        ("deployment.start", {"strategy_id": ID, "target": "workerd"})
+    ]
 
 
 async def test_d_refuses_a_strategy_that_does_not_trade_and_says_what_would_let_it(
