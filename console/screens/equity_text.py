@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from console.snapshot import StrategyView
     from console.strategy_facts import BandView, TradedView
 
-BAND_COLOUR = "gray+"
+BAND_COLOUR = "gray"
 
 
 def band_curves(view: StrategyView, symbol: str, segment: str) -> list[Curve]:
