@@ -235,6 +235,7 @@ def _packed(*lines: str) -> bytes:
             "its first picture is missing",
         ),
     ),
+    ids=lambda value: value if isinstance(value, str) else "file",
 )
 def test_a_file_that_cannot_be_played_is_one_clear_line(
     tmp_path: Path, content: bytes, words: str, capsys: pytest.CaptureFixture[str]
