@@ -52,6 +52,9 @@ class Terminal:
             "LC_ALL": None,
             "LC_CTYPE": None,
             "LANG": "C.UTF-8",
+            # Whoever shares tests out among processes fixes the width of theirs.
+            "COLUMNS": None,
+            "LINES": None,
             **(environment or {}),
         }
         self.process = subprocess.Popen(
@@ -66,6 +69,9 @@ class Terminal:
 
     def _own(self) -> None:
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        # Tests that run in the background may be deaf to these, and so would their children be.
+        for number in (signal.SIGHUP, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
 
     def resize(self, size: tuple[int, int]) -> None:
         """Change the size; who runs on the terminal is told by a signal."""

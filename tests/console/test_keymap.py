@@ -94,9 +94,9 @@ def test_the_environment_may_change_keys_and_is_named_in_errors(
 
 
 def test_two_keys_may_be_exchanged() -> None:
-    found = read_keymap({"record": "f2", "strategies.sort.next": "S", "sort.reverse": "s"})
-    assert found.for_textual["strategies.sort.next"] == "S"
-    assert found.for_textual["strategies.sort.reverse"] == "s"
+    found = read_keymap({"record": "f2", "backtests.sort.next": "S", "backtests.sort.reverse": "s"})
+    assert found.for_textual["backtests.sort.next"] == "S"
+    assert found.for_textual["backtests.sort.reverse"] == "s"
 
 
 @pytest.mark.parametrize("entry", [e for e in ENTRIES if e.keys], ids=lambda e: e.name)
@@ -110,7 +110,7 @@ def test_every_name_is_known_and_its_own_keys_are_always_allowed(entry: object) 
 
 
 def test_whatever_is_changed_no_two_keys_clash_and_both_halting_keys_stay() -> None:
-    keys = {"row.next": "n", "row.previous": "N", "halt": "f8,f9,ctrl+k", "help": "f1"}
+    keys = {"row.next": "J", "row.previous": "H", "halt": "f8,f9,ctrl+k", "help": "f1"}
     found = read_keymap(keys)
     for place in Place:
         shown = [key for entry in entries_at(place, found.entries) for key in entry.keys]
@@ -143,7 +143,7 @@ async def test_changed_keys_act_and_the_usual_ones_do_not(filled_home: Path) -> 
 
 @pytest.mark.parametrize("key", HALT_KEYS)
 async def test_halting_keys_halt_under_any_keymap(filled_home: Path, key: str) -> None:
-    app = _console(filled_home, {"row.next": "n", "help": "f1", "command": "f3"})
+    app = _console(filled_home, {"row.next": "J", "help": "f1", "command": "f3"})
     async with app.run_test(size=SIZE) as pilot:
         await until_shown(pilot, "640/1,464")
         await pilot.press("f3", *"strat", key)

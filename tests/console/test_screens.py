@@ -383,7 +383,7 @@ async def test_help_lists_every_key_of_the_place(
     filled_home: Path, make_console: MakeConsole
 ) -> None:
     app = make_console(filled_home)
-    async with app.run_test(size=(120, 50)) as pilot:
+    async with app.run_test(size=(120, 100)) as pilot:
         await until_shown(pilot, "640/1,464")
         await pilot.press("question_mark")
         await until(pilot, lambda: isinstance(app.screen, HelpScreen), "the page of keys")

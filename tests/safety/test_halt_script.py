@@ -114,7 +114,7 @@ def test_a_wrong_call_halts_nothing_silently(
         ("", {}),
         ('[paths]\nhome = "./state"\n', {}),
         ("# home = 'no'\n[cycle]\ncount = 5\n [ignored]\n", {"PADDOCK_PATHS__HOME": "./elsewhere"}),
-        ('[console]\ntheme = "x"\n[paths]\nstore = "s"\n  home="two words" # why\n', {}),
+        ('[console]\ntheme = "light"\n[paths]\nstore = "s"\n  home="two words" # why\n', {}),
         ("[paths]\nhome = 'single'", {}),
         ('[paths]\nhome = "~/p"\n', {}),
         ('[paths]\nhome = "x"\n', {"PADDOCK_PATHS__HOME": '"quoted"'}),

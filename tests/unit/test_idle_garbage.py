@@ -11,6 +11,9 @@ import pytest
 from console.idle_garbage import LONGEST_S, PAUSE_S, IdleGarbage
 from engine.clock import FakeClock
 
+# What earlier tests left lying about is found here, by the collections that are looked at.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 
 @pytest.fixture(autouse=True)
 def the_collector_is_left_as_it_was() -> Iterator[None]:

@@ -631,7 +631,7 @@ async def trade_blindly(server: SimulatedServer, rng: random.Random, n_orders: i
         for method, parameters in sent:
             with contextlib.suppress(aiohttp.ClientError, TimeoutError):
                 asked = server.raw(method, f"{server.root}/order", **parameters)
-                await asyncio.wait_for(asked, 0.2)
+                await asyncio.wait_for(asked, 0.6)
 
 
 @BOTH
