@@ -58,10 +58,15 @@ class Written:
         return {} if self.author is None else await self.author.authored(start, stop)
 
     def is_new(self, written: Authored) -> bool:
-        """Tell whether it is unlike what was accepted at lower places, and remember it if so."""
+        """Tell whether it is unlike what was accepted at lower places, and remember it if so.
+
+        Asked again, the same: a block whose answer was lost is drawn twice.
+        """
         judged = written.judged
         if judged.draft is None or judged.positions is None or self.judge is None:
             return False
+        if judged.draft.id in self.held:
+            return True
         # Versions of one strategy are alike; there only the very same is refused.
         if self.subject is None and self.judge.is_alike(judged.positions, self.held):
             return False

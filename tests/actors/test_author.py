@@ -163,6 +163,29 @@ async def test_no_question_is_asked_twice_after_a_restart(tmp_path: Path) -> Non
         assert await candidates_of(house, replayed) == undisturbed
 
 
+async def test_a_block_that_is_drawn_twice_is_the_same_block(tmp_path: Path) -> None:
+    async with a_house(tmp_path, Writer(UNIVERSE)) as (house, _):
+        generator = house.peers["generator"].part
+        generate, write = generator.generate, generator._writer.write
+        drawn: dict[int, set[str]] = {}
+
+        async def note(method: str, *arguments: Any) -> Any:
+            if method == "add_candidates":
+                for row in arguments[1]:
+                    drawn.setdefault(row.idx, set()).add(row.strategy_id)
+            return await write(method, *arguments)
+
+        async def twice(*arguments: Any) -> Any:
+            await generate(*arguments)
+            return await generate(*arguments)
+
+        generator.generate, generator._writer.write = twice, note
+        row = await house.cycle(count=COUNT, seed=5)
+        found = await candidates_of(house, row)
+        assert [c for c in found if c[2] == "language_model"]
+        assert drawn == {c[0]: {c[1]} for c in found}
+
+
 async def test_known_strategies_are_refused_and_repaired(tmp_path: Path) -> None:
     writer = Writer(UNIVERSE)
 
