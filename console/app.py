@@ -53,6 +53,7 @@ from console.screens.strategies import StrategiesScreen
 from console.session import Session, operator
 from console.snapshot import FRESH_POLLS, Snapshot
 from console.talk import one_line, write_crash_log
+from console.terminal import missed_size
 from console.theme import THEME_NAMES, THEMES
 from console.trading_desk import TradingDesk
 from console.widgets.footer import PromptLine
@@ -527,6 +528,8 @@ class PaddockApp(Navigation, App[int]):
         self._due_s = now_s + _BEAT_S
         self._refresh(everything=self.is_stale(self.clock.now_at()))
         self._garbage.look()
+        if (size := missed_size(self)) is not None:
+            self.post_message(events.Resize(size, size))
 
     async def on_event(self, event: events.Event) -> None:
         """Take note of keys on their way to where they are handled."""

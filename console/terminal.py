@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from textual.app import App
+    from textual.geometry import Size
 
 ANSI_THEME = "paddock-ansi"
 # Fonts of these hold no braille and few blocks, or nothing beyond ASCII.
@@ -66,6 +68,22 @@ def suit_terminal(app: App[int], glyphs: str, theme: str) -> None:
     with contextlib.suppress(OSError, ValueError):
         if isinstance(sys.__stderr__, io.TextIOWrapper):
             sys.__stderr__.reconfigure(errors="replace")
+
+
+def missed_size(app: App[int]) -> Size | None:
+    """Return the terminal's size, cells, when the app believes in another one; None otherwise.
+
+    Textual reads the size in a signal handler and posts it from there. A second signal may
+    interrupt the first handler in between: the newer size is then posted first, and the older one
+    stays.
+    """
+    from textual.drivers.linux_driver import LinuxDriver
+    from textual.geometry import Size
+
+    if not issubclass(app.driver_class, LinuxDriver) or app.is_headless:
+        return None
+    size = Size(*shutil.get_terminal_size())
+    return None if size == app.size else size
 
 
 def _locale(environment: Mapping[str, str]) -> str:

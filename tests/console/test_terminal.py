@@ -134,6 +134,19 @@ def test_resizing_all_the_time_shows_what_fits_and_leaves_the_terminal_sane(
     assert terminal.is_as_before()
 
 
+def test_a_size_that_no_signal_told_of_is_noticed(open_terminal: Open) -> None:
+    # The mask is handed on to the console.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGWINCH})
+    try:
+        terminal = open_terminal()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    terminal.until(b"Cycle 3")
+    since = len(terminal.written)
+    terminal.resize((60, 20))
+    terminal.until(b"the console needs 80x24", since=since)
+
+
 def test_tiny_terminal_still_halts(open_terminal: Open, filled_home: Path) -> None:
     terminal = open_terminal(size=(30, 8))
     terminal.until(b"HALTS all trading")
