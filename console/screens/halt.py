@@ -123,6 +123,7 @@ class HaltScreen(ModalScreen[None]):
             armed_s=self._keys.left_s(console.clock.monotonic_s()),
             now_at=console.clock.now_at(),
             cost_frac=costs.commission_frac + costs.slippage_frac,
+            read_only=console.read_only,
         )
         return halt_content(facts, width)
 

@@ -57,6 +57,7 @@ class OverlayFacts:
     armed_s : for how many seconds Y still flattens, 0 when it does not
     now_at : UTC ms
     cost_frac : commission and slippage assumed, fraction of notional
+    read_only : why this console may halt and no more, empty when it may
     """
 
     halt: HaltFacts
@@ -65,6 +66,7 @@ class OverlayFacts:
     armed_s: float
     now_at: int
     cost_frac: float
+    read_only: str = ""
 
 
 def halt_title(facts: HaltFacts) -> str:
@@ -216,6 +218,12 @@ def _key_lines(facts: OverlayFacts) -> list[Content]:
             f" Y within {facts.armed_s:.0f} s flattens everything now; any other key does not "
         )
         return [Content.styled(warning, "bold #ffffff on $halt")]
+    if facts.read_only:
+        return [
+            Content.assemble((" esc ", key), " keep halted  ", (" 7 ", key), " risk"),
+            Content.styled(f"This console only looks: {facts.read_only}.", "$warning"),
+            Content.styled("paddock flatten, in any shell, closes everything.", "$muted"),
+        ]
     return [
         Content.assemble(
             (" esc ", key),
