@@ -69,7 +69,7 @@ async def main(arguments: list[str]) -> int:
 
 
 async def _report(home: Path, first: dict[str, Any], again: dict[str, Any]) -> dict[str, Any]:
-    store = await Store.open(sqlite_url(home / "paddock.db"), read_only=True, create=False)
+    store = await Store.open(sqlite_url(home), read_only=True, create=False)
     try:
         lists = [
             [(c.idx, c.strategy_id, c.origin, c.status, c.fitness) for c in page]

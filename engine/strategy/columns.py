@@ -12,8 +12,8 @@ from engine.market.resampling import last_closed_index, resample
 from engine.strategy.averages import four_emas_nb
 from engine.strategy.compiled import read_only
 from engine.strategy.genome import BarOperand, Genome, IndicatorOperand
-from engine.strategy.indicators import SharedWindows, compute_indicator, read_only_bars
-from engine.types import Bars, FloatArray
+from engine.strategy.indicators import SharedSeries, compute_among, read_only_bars
+from engine.types import Bars, FloatArray, IntArray
 
 SeriesOperandValue = BarOperand | IndicatorOperand
 
@@ -79,6 +79,24 @@ def compute_columns(bars: Bars, timeframe: str, operands: Sequence[SeriesOperand
     return Columns(matrix, index)
 
 
+def spread_over(values: FloatArray, closed: IntArray) -> FloatArray:
+    """Return what a series of a higher timeframe shows at bars of a lower one.
+
+    Parameters
+    ----------
+    values : ndarray of shape (..., n_higher), float64
+    closed : ndarray of shape (n_bars,), int64; see `last_closed_index`
+
+    Returns
+    -------
+    ndarray of shape (..., n_bars), float64, NaN where nothing has closed yet.
+    """
+    spread = np.full((*values.shape[:-1], closed.shape[0]), np.nan)
+    known = closed >= 0
+    spread[..., known] = values[..., closed[known]]
+    return spread
+
+
 def _write_emas(bars: Bars, operands: Sequence[SeriesOperandValue], matrix: FloatArray) -> set[int]:
     """Write the series' own EMAs four at a time; return their rows.
 
@@ -107,9 +125,9 @@ class _SourceCache:
         # Once for all indicators of a series: making views costs more than many of them do.
         self._bars = read_only_bars(bars)
         self._timeframe = timeframe
-        self._higher: dict[str, tuple[Bars, np.ndarray]] = {}
+        self._higher: dict[str, tuple[Bars, IntArray]] = {}
         self._outputs: dict[str, dict[str, FloatArray]] = {}
-        self._windows: dict[str | None, SharedWindows] = {}
+        self._shared: dict[str | None, SharedSeries] = {}
 
     def column(self, operand: SeriesOperandValue) -> FloatArray:
         bars, closed = self._on(operand.timeframe)
@@ -118,18 +136,15 @@ class _SourceCache:
         else:
             outputs = self._outputs.get(operand.source_key)
             if outputs is None:
-                windows = self._windows.setdefault(operand.timeframe, {})
-                outputs = compute_indicator(operand.name, operand.params, bars, windows)
+                shared = self._shared.setdefault(operand.timeframe, SharedSeries())
+                outputs = compute_among(operand.name, operand.params, bars, shared)
                 self._outputs[operand.source_key] = outputs
             values = outputs[operand.output]
         if closed is None:
             return values
-        spread = np.full(closed.shape[0], np.nan)
-        known = closed >= 0
-        spread[known] = values[closed[known]]
-        return spread
+        return spread_over(values, closed)
 
-    def _on(self, timeframe: str | None) -> tuple[Bars, np.ndarray | None]:
+    def _on(self, timeframe: str | None) -> tuple[Bars, IntArray | None]:
         if timeframe is None or timeframe == self._timeframe:
             return self._bars, None
         held = self._higher.get(timeframe)

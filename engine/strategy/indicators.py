@@ -10,7 +10,7 @@ definition has a hole (no range, no volume, no deviation) the docstring says wha
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -42,20 +42,35 @@ from engine.types import Bars, FloatArray
 
 Outputs = dict[str, FloatArray]
 Parameters = Mapping[str, float]
-SharedWindows = dict[int, tuple[FloatArray, FloatArray]]
-"""Mean and deviation of the close by length: bands of several widths need them once."""
+
+
+@dataclass(slots=True)
+class SharedSeries:
+    """What several indicators of the same bars are made of, worked out once.
+
+    Attributes
+    ----------
+    windows : mean and deviation of the close by length, for bands of several widths
+    """
+
+    windows: dict[int, tuple[FloatArray, FloatArray]] = field(default_factory=dict)
+    _ranges: FloatArray | None = None
+
+    def true_range(self, bars: Bars) -> FloatArray:
+        """Return the true range of the bars, read-only."""
+        if self._ranges is None:
+            self._ranges = read_only(true_range(bars.high, bars.low, bars.close))
+        return self._ranges
 
 
 @dataclass(frozen=True, slots=True)
 class _Indicator:
     compute: Callable[..., Outputs]
     warmup: Callable[[Parameters], int]
-    takes_windows: bool = False
+    takes_shared: bool = False
 
 
-def compute_indicator(
-    name: str, params: Mapping[str, float], bars: Bars, windows: SharedWindows | None = None
-) -> dict[str, FloatArray]:
+def compute_indicator(name: str, params: Mapping[str, float], bars: Bars) -> dict[str, FloatArray]:
     """Return every output of one indicator over all bars.
 
     Parameters
@@ -63,7 +78,6 @@ def compute_indicator(
     name : a key of `INDICATOR_SPECS`
     params : values by parameter name; what is missing takes its default
     bars : Bars, finite, any number of them
-    windows : what several indicators of the same bars share, read and added to
 
     Returns
     -------
@@ -75,11 +89,24 @@ def compute_indicator(
     ------
     StrategyError : unknown indicator or parameter, or a parameter outside its range.
     """
+    return compute_among(name, params, read_only_bars(bars), SharedSeries())
+
+
+def compute_among(
+    name: str, params: Mapping[str, float], bars: Bars, shared: SharedSeries
+) -> dict[str, FloatArray]:
+    """Do what `compute_indicator` does for one of many indicators of the same bars.
+
+    Parameters
+    ----------
+    bars : made by `read_only_bars`
+    shared : of these bars, read and added to
+    """
     spec = indicator_spec(name)
     complete = _complete(spec, params)
     indicator = _INDICATORS[name]
-    arguments = ({} if windows is None else windows,) if indicator.takes_windows else ()
-    outputs = indicator.compute(read_only_bars(bars), complete, *arguments)
+    arguments = (shared,) if indicator.takes_shared else ()
+    outputs = indicator.compute(bars, complete, *arguments)
     return {output.name: outputs[output.name] for output in spec.outputs}
 
 
@@ -149,9 +176,8 @@ def _ema(values: FloatArray, length: int, start: int = 0) -> FloatArray:
     return smoothed_nb(read_only(values), start, length, 2.0 / (length + 1))
 
 
-def _average_true_range(bars: Bars, length: int) -> FloatArray:
-    ranges = read_only(true_range(bars.high, bars.low, bars.close))
-    return smoothed_nb(ranges, 1, length, 1.0 / length)
+def _average_true_range(bars: Bars, length: int, shared: SharedSeries) -> FloatArray:
+    return smoothed_nb(shared.true_range(bars), 1, length, 1.0 / length)
 
 
 def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
@@ -191,18 +217,18 @@ def _macd(bars: Bars, params: Parameters) -> Outputs:
     return {"macd": spread, "signal": signal_line, "histogram": spread - signal_line}
 
 
-def _bollinger(bars: Bars, params: Parameters, windows: SharedWindows) -> Outputs:
+def _bollinger(bars: Bars, params: Parameters, shared: SharedSeries) -> Outputs:
     """Mean of the close plus and minus `width` population standard deviations (Bollinger 2001).
 
     percent_b = (close - lower) / (upper - lower), NaN without deviation; bandwidth = (upper -
     lower) / middle.
     """
     length = _length(params)
-    held = windows.get(length)
+    held = shared.windows.get(length)
     if held is None:
         mean = window_mean_nb(bars.close, length)
         held = (mean, window_deviation_nb(bars.close, read_only(mean), length))
-        windows[length] = held
+        shared.windows[length] = held
     middle, deviation = held
     reach = params["width"] * deviation
     upper, lower = middle + reach, middle - reach
@@ -216,13 +242,13 @@ def _bollinger(bars: Bars, params: Parameters, windows: SharedWindows) -> Output
     }
 
 
-def _atr(bars: Bars, params: Parameters) -> Outputs:
+def _atr(bars: Bars, params: Parameters, shared: SharedSeries) -> Outputs:
     """True range smoothed with weight 1 / length (Wilder 1978).
 
     The seed, at bar `length`, is the mean of bars 1 to length.
     percent = value / close, a fraction.
     """
-    value = _average_true_range(bars, _length(params))
+    value = _average_true_range(bars, _length(params), shared)
     return {"value": value, "percent": _ratio(value, bars.close)}
 
 
@@ -232,9 +258,9 @@ def _obv(bars: Bars, params: Parameters) -> Outputs:
     return {"value": value, "average": window_mean_nb(read_only(value), _length(params))}
 
 
-def _adx(bars: Bars, params: Parameters) -> Outputs:
+def _adx(bars: Bars, params: Parameters, shared: SharedSeries) -> Outputs:
     """Wilder 1978; see `directional_nb`."""
-    ranges = read_only(true_range(bars.high, bars.low, bars.close))
+    ranges = shared.true_range(bars)
     adx, plus_di, minus_di = directional_nb(bars.high, bars.low, ranges, _length(params))
     return {"adx": adx, "plus_di": plus_di, "minus_di": minus_di}
 
@@ -314,14 +340,14 @@ def _one_bar_later(values: FloatArray) -> FloatArray:
     return later
 
 
-def _keltner(bars: Bars, params: Parameters) -> Outputs:
+def _keltner(bars: Bars, params: Parameters, shared: SharedSeries) -> Outputs:
     """EMA of the close plus and minus `multiple` average true ranges, both over `length`.
 
     Keltner 1960, in the form Raschke gave it: EMA and ATR in place of plain averages.
     """
     length = _length(params)
     middle = _ema(bars.close, length)
-    reach = params["multiple"] * _average_true_range(bars, length)
+    reach = params["multiple"] * _average_true_range(bars, length, shared)
     return {"upper": middle + reach, "middle": middle, "lower": middle - reach}
 
 
@@ -390,16 +416,16 @@ _INDICATORS: dict[str, _Indicator] = {
     "ema": _Indicator(_exponential, _one_window),
     "rsi": _Indicator(_rsi, _one_change_more),
     "macd": _Indicator(_macd, _macd_warmup),
-    "bollinger": _Indicator(_bollinger, _one_window, takes_windows=True),
-    "atr": _Indicator(_atr, _one_change_more),
+    "bollinger": _Indicator(_bollinger, _one_window, takes_shared=True),
+    "atr": _Indicator(_atr, _one_change_more, takes_shared=True),
     "obv": _Indicator(_obv, _one_window),
-    "adx": _Indicator(_adx, _adx_warmup),
+    "adx": _Indicator(_adx, _adx_warmup, takes_shared=True),
     "stochastic": _Indicator(_stochastic, _stochastic_warmup),
     "aroon": _Indicator(_aroon, _one_change_more),
     "mfi": _Indicator(_mfi, _one_change_more),
     "cci": _Indicator(_cci, _one_window),
     "donchian": _Indicator(_donchian, _one_change_more),
-    "keltner": _Indicator(_keltner, _one_change_more),
+    "keltner": _Indicator(_keltner, _one_change_more, takes_shared=True),
     "vwap": _Indicator(_vwap, _no_warmup),
     "roc": _Indicator(_roc, _one_change_more),
     "williams_r": _Indicator(_williams_r, _one_window),

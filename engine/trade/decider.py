@@ -12,11 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from engine.errors import DataError, StrategyError
+from engine.market.resampling import last_closed_index, resample
 from engine.strategy.columns import (
     Columns,
     SeriesOperandValue,
     compute_columns,
     required_operands,
+    spread_over,
 )
 from engine.strategy.decisions import VOLATILITY_BARS, ConditionBank
 from engine.strategy.genome import Condition, Genome, IndicatorOperand
@@ -87,6 +89,7 @@ class Decider:
         self._genomes: dict[str, Genome] = {}
         self._whole: list[SeriesOperandValue] = []
         self._windowed: list[SeriesOperandValue] = []
+        self._higher: list[_HigherColumns] = []
         self._tail_bars = 0
         self._newest: dict[str, Decision] = {}
         self.trade_for(genomes)
@@ -112,8 +115,14 @@ class Decider:
                 )
         self._genomes = dict(genomes)
         operands = required_operands(self._genomes.values())
-        self._windowed = [operand for operand in operands if _is_windowed(operand)]
-        self._whole = [operand for operand in operands if not _is_windowed(operand)]
+        own = [operand for operand in operands if operand.timeframe in (None, self.timeframe)]
+        self._windowed = [operand for operand in own if _is_windowed(operand)]
+        self._whole = [operand for operand in own if not _is_windowed(operand)]
+        higher: dict[str, list[SeriesOperandValue]] = {}
+        for operand in operands:
+            if operand.timeframe not in (None, self.timeframe):
+                higher.setdefault(operand.timeframe, []).append(operand)
+        self._higher = [_HigherColumns(self.timeframe, *of) for of in higher.items()]
         self._tail_bars = _tail_bars(self._genomes.values())
         self._newest = {}
 
@@ -184,10 +193,12 @@ class Decider:
         tail = bars.slice(max(0, n_bars - self._tail_bars), n_bars)
         near = compute_columns(tail, self.timeframe, self._windowed)
         far = compute_columns(bars, self.timeframe, self._whole)
-        matrix = np.concatenate((near.matrix, far.matrix[:, n_bars - len(tail) :]))
-        shift = len(self._windowed)
-        index = near.index | {key: row + shift for key, row in far.index.items()}
-        return tail, Columns(matrix, index)
+        parts = [near.matrix, far.matrix[:, n_bars - len(tail) :]]
+        parts += [higher.over(tail, bars) for higher in self._higher]
+        operands = [*self._windowed, *self._whole]
+        for higher in self._higher:
+            operands += higher.operands
+        return tail, Columns(np.concatenate(parts), {o.key: row for row, o in enumerate(operands)})
 
     def _forget(self) -> None:
         newest_at = self._series.newest_at
@@ -218,6 +229,37 @@ def _reach(condition: Condition) -> int:
         if isinstance(operand, IndicatorOperand) and _is_windowed(operand)
     ]
     return max(warmups, default=0) + (condition.bars or 1) + 1
+
+
+class _HigherColumns:
+    """Columns of one higher timeframe, computed when one of its bars has closed."""
+
+    def __init__(
+        self, base_timeframe: str, timeframe: str, operands: Sequence[SeriesOperandValue]
+    ) -> None:
+        self.operands = operands
+        self._base_timeframe = base_timeframe
+        self._timeframe = timeframe
+        self._computed_for: tuple[int, int] | None = None
+        self._opens: IntArray = np.zeros(0, dtype=np.int64)
+        self._matrix: FloatArray = np.zeros((len(operands), 0))
+
+    def over(self, tail: Bars, bars: Bars) -> FloatArray:
+        """Return the columns at the newest bars, shape (n_operands, n_tail)."""
+        # A bucket is kept once time has passed its end, and no later bar changes it.
+        n_passed = (int(bars.timestamp[-1]) + timeframe_ms(self._base_timeframe)) // timeframe_ms(
+            self._timeframe
+        )
+        computed_for = (int(bars.timestamp[0]), n_passed)
+        if computed_for != self._computed_for:
+            higher = resample(bars, self._base_timeframe, self._timeframe)
+            self._matrix = compute_columns(higher, self._timeframe, self.operands).matrix
+            self._opens = higher.timestamp
+            self._computed_for = computed_for
+        closed = last_closed_index(
+            tail.timestamp, self._base_timeframe, self._opens, self._timeframe
+        )
+        return spread_over(self._matrix, closed)
 
 
 class _GrowingBars:
