@@ -65,6 +65,7 @@ from engine.trade.accounts import PAPER
 if TYPE_CHECKING:
     from engine.store.events import Event
 
+FRAME_S = 1 / 60
 _BEAT_S = 0.5
 
 
@@ -521,6 +522,13 @@ class PaddockApp(Navigation, App[int]):
     def _set_poll(self, poll_s: float) -> None:
         self.apply_poll(poll_s)
         self.say(f"looking every {self._poller.poll_s:g} s")
+
+    def delay_update(self, delay: float = FRAME_S) -> None:
+        """Hold pictures back for a moment; never longer than a frame.
+
+        Textual takes 50 ms, with each change of the screen too, which a hand on the keys notices.
+        """
+        super().delay_update(min(delay, FRAME_S))
 
     def _beat(self) -> None:
         now_s = self.clock.monotonic_s()
