@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ start_timeout_s = 180.0
 [generated]
 days = {days}
 [market]
-symbols = ["BTC/USDT", "ETH/USDT", "BNB/USDT"]
+symbols = {symbols}
 days = {days}
 [cycle]
 schedule_enabled = false
@@ -60,6 +60,7 @@ class Home:
     folder : an empty folder
     days : length of the generated market and of the window
     trading : whether promoted strategies trade
+    symbols : of the market
     speed : pace of the simulated exchange, simulated seconds a second
     more : further sections of the configuration
     environment : variables besides this process's own
@@ -73,6 +74,7 @@ class Home:
         days: int = 12,
         chunk_target_ms: int = 200,
         trading: bool = False,
+        symbols: Sequence[str] = ("BTC/USDT", "ETH/USDT", "BNB/USDT"),
         speed: float = 600.0,
         more: str = "",
         environment: Mapping[str, str] | None = None,
@@ -87,6 +89,7 @@ class Home:
                 days=days,
                 chunk_target_ms=chunk_target_ms,
                 trading=str(trading).lower(),
+                symbols=json.dumps(symbols),
                 speed=speed,
             )
             + more
