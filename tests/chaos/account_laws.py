@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,8 +12,12 @@ from engine.trade.exchange import AccountView, Fill, VenueOrder
 from engine.trade.instrument import ZERO
 from engine.trade.journal import JOURNAL_FILE, verify_journal
 from engine.trade.journal_file import START, lines_from
-from engine.trade.orders import OrderState, Purpose
+from engine.trade.journal_line import JournalLine
+from engine.trade.orders import Order, OrderState, Purpose
 from engine.trade.positions import EXACT, base_of, signed_base_of
+from engine.trade.records import FillRecord
+
+_TAKEN = frozenset({OrderState.ACCEPTED, OrderState.PARTIAL, OrderState.FILLED, OrderState.EXPIRED})
 
 
 def broken_laws(
@@ -37,7 +41,7 @@ def broken_laws(
     return [
         *_journal(book, folder),
         *_fills(book, venue_fills),
-        *_money(book, view, is_perp=is_perp),
+        *misheld(book, view, is_perp=is_perp),
         *_orders(book, resting, is_quiet=is_quiet),
         *doubles(book),
     ]
@@ -83,7 +87,36 @@ def _fills(book: AccountBook, venue_fills: Sequence[Fill]) -> list[str]:
     return found
 
 
-def _money(book: AccountBook, view: AccountView, *, is_perp: bool) -> list[str]:
+def book_over(
+    lines: Iterable[JournalLine], fills: Iterable[Fill], account: str, quote_asset: str
+) -> AccountBook:
+    """Return the book that a journal tells when these fills count and no later ones do.
+
+    What the exchange held after exactly these fills can be compared with it, while trading goes on.
+    """
+    known = {(fill.symbol, fill.id) for fill in fills}
+    counted = (
+        line
+        for line in lines
+        if not isinstance(line.record, FillRecord) or _number_of(line.record.fill) in known
+    )
+    return AccountBook.of(counted, account, quote_asset)
+
+
+def _number_of(fill: Fill) -> tuple[str, str]:
+    # One that closed the positions of several strategies has a part for each: 7, 7/2, 7/3.
+    return fill.symbol, fill.id.partition("/")[0]
+
+
+def misheld(book: AccountBook, view: AccountView, *, is_perp: bool) -> list[str]:
+    """Return the currencies and symbols of which the venue holds another amount than the book.
+
+    On spot a position is what is owned of its base currency.
+
+    Parameters
+    ----------
+    book, view : over the same fills
+    """
     found = []
     assets = set(view.balances) | set(book.cash)
     for asset in sorted(assets):
@@ -147,6 +180,38 @@ def unconserved(book: AccountBook, venue_fills: Sequence[Fill], began_quote: Dec
         for asset in sorted(cash.keys() | book.cash.keys())
         if book.cash.get(asset, ZERO) != cash.get(asset, ZERO)
     ]
+
+
+def misplaced(
+    before: AccountBook, after: AccountBook, at_venue: Sequence[tuple[str, str]]
+) -> list[str]:
+    """Return the orders that the venue has twice, or that only one of journal and venue knows.
+
+    Parameters
+    ----------
+    before : by the journal before the venue was asked: what was accepted by then must be there
+    after : by the journal since: whatever the venue was sent had been written down first
+    at_venue : (client id, number) of every order that the venue ever took, ended ones included
+    """
+    counts = Counter(name for name, _ in at_venue)
+    found = [f"order {name} stands {n} times at the venue" for name, n in counts.items() if n > 1]
+    numbers = dict(at_venue)
+    for order in before.orders.values():
+        name = order.client_id
+        if name not in numbers and _was_taken(order):
+            found.append(f"order {name} was accepted, and is not at the venue")
+        elif order.venue_id and order.venue_id != numbers[name]:
+            found.append(f"order {name} is {order.venue_id} here, {numbers[name]} at the venue")
+    found += [
+        f"order {name} is at the venue, and was never written down"
+        for name in counts
+        if name not in after.orders
+    ]
+    return found
+
+
+def _was_taken(order: Order) -> bool:
+    return bool(order.venue_id or order.filled_base) or order.state in _TAKEN
 
 
 def doubles(book: AccountBook) -> list[str]:

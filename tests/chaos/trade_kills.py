@@ -2,26 +2,29 @@
 
 `python -m tests.chaos.trade_kills --kills 200` keeps one runtime trading on a fast simulated
 exchange, ends the trader, a monitor or the whole runtime with SIGKILL, waits until the account
-trades again, and compares its journal with the exchange. It prints a JSON line a kill, and the time
-to trading again. Exit 1 when a law was broken.
+trades again, and compares its journal with the exchange's own file: fills, what is held after them,
+and where every order stands. It prints a JSON line a kill: what was open at that instant, and the
+time to trading again. Exit 1 when a law was broken.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import random
 import shutil
-import sqlite3
+import signal
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from actors.owned_processes import owned
 from engine.clock import SystemClock
 from engine.config import load_config
 from engine.errors import PaddockError
@@ -30,16 +33,15 @@ from engine.store.database import Store, sqlite_url
 from engine.store.heartbeats import heartbeats
 from engine.trade.account_book import AccountBook
 from engine.trade.accounts import account_folder, account_latch
-from engine.trade.exchange import Fill
 from engine.trade.journal import JOURNAL_FILE
-from engine.trade.journal_file import lines_from
-from engine.trade.simulated.endpoint import exchange_folder, read_endpoint
-from engine.trade.simulated.snapshot import fill_from
 from engine.trade.venues import open_exchange
 from tests.busy_strategies import busy_genome, store_strategies
-from tests.chaos.account_laws import broken_laws, doubles
+from tests.chaos.account_laws import book_over, broken_laws, doubles, misheld, misplaced
+from tests.chaos.exchange_file import count_open, read_exchange
 from tests.chaos.harness import Home, told
+from tests.chaos.journal_tail import JournalTail
 
+ACCOUNT, QUOTE = "paper", "USDT"
 TRADER = "trader-paper"
 VICTIMS = (*([TRADER] * 12), *(["order_monitor", "position_monitor"] * 3), *(["runtime"] * 2))
 SYMBOLS = ["BTC/USDT", "ETH/USDT", "BNB/USDT"]
@@ -62,10 +64,11 @@ class Killing:
         self.home = Home(folder, trading=True, speed=speed, more=MORE)
         self.draw = random.Random(seed)
         self.clock = SystemClock()
+        self.journal = JournalTail(self.folder / JOURNAL_FILE, ACCOUNT, QUOTE)
 
     async def begin(self) -> None:
         """Arm the paper account, start the runtime and let strategies trade."""
-        account_latch(self.home.home, "paper").arm("test", "begin", self.clock.now_at())
+        account_latch(self.home.home, ACCOUNT).arm("test", "begin", self.clock.now_at())
         await asyncio.to_thread(self.home.up)
         store = await Store.open(sqlite_url(self.home.home))
         genomes = [busy_genome(i, max_bars=1 + i % 3) for i in range(6)]
@@ -81,19 +84,21 @@ class Killing:
     async def kill(self) -> dict[str, Any]:
         """Kill somebody, wait until the account trades again, and return what was broken."""
         victim = self.draw.choice(VICTIMS)
-        n_open = await self._until_it_has_orders()
+        await self._until_it_has_orders()
         await asyncio.sleep(self.draw.uniform(0.0, 2.0))
         killed_at, killed_s = self.clock.now_at(), time.monotonic()
         if victim == "runtime":
-            await asyncio.to_thread(self.home.kill_all)
+            n_orders = await asyncio.to_thread(self._cut_power)
             await asyncio.to_thread(self.home.up)
         else:
-            await self.home.kill(victim)
+            pid = await self.home.pid_of(victim)
+            n_orders = self._struck([pid])
         await self._trading_since(killed_at, victim)
         again_s = time.monotonic() - killed_s
         return {
             "victim": victim,
-            "open_orders": n_open,
+            # At the exchange, and beside them those on their way, when the signal was sent.
+            **n_orders,
             "again_s": round(again_s, 2),
             # Of that, what the trader itself took once its process was there.
             "inside_s": await self._inside_s(),
@@ -106,53 +111,43 @@ class Killing:
 
     def book(self) -> AccountBook:
         """Return the account as its journal tells it now."""
-        book = AccountBook("paper", "USDT")
-        path = self.folder / JOURNAL_FILE
-        if path.exists():
-            for line, _ in lines_from(path):
-                book.apply(line.record, line.at)
-        return book
-
-    def venue_fills(self) -> list[Fill]:
-        """Return every fill that the exchange has ever made, from its own file.
-
-        Asked for over its REST face they would use up what the trader may ask.
-        """
-        path = exchange_folder(self.home.home) / "venue.db"
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-            rows = connection.execute("SELECT body FROM fills ORDER BY id").fetchall()
-        return [fill_from(body) for (body,) in rows]
+        return self.journal.book()
 
     @property
     def folder(self) -> Path:
         """Return the folder of the account."""
-        return account_folder(self.home.home, "paper")
+        return account_folder(self.home.home, ACCOUNT)
 
     async def broken(self) -> list[str]:
         """Return what was lost or invented, while trading goes on.
 
         What the exchange has filled must be in the journal soon after, and what the journal had
-        before must be at the exchange. No decision may have been entered twice.
+        before must be at the exchange. Over the fills that both have, both hold the same. Every
+        order stands once where it belongs, and no decision may have been entered twice.
         """
         before = self.book()
-        venue = {(fill.symbol, fill.id) for fill in self.venue_fills()}
+        exchange = read_exchange(self.home.home)
+        venue = {(fill.symbol, fill.id) for fill in exchange.fills}
         invented = [key for key in _counted(before) if key not in venue]
         limit_s = time.monotonic() + AGREES_S
         while True:
-            after = self.book()
+            lines = self.journal.read()
+            after = AccountBook.of(lines, ACCOUNT, QUOTE)
             lost = [key for key in venue if not after.has_fill(*key)]
             unknown = [o.client_id for o in before.unknown_orders() if o in after.unknown_orders()]
-            if (not lost and not unknown) or time.monotonic() > limit_s:
+            same = book_over(lines, exchange.fills, ACCOUNT, QUOTE)
+            held = misheld(same, exchange.view, is_perp=exchange.is_perp)
+            if not (lost or unknown or held) or time.monotonic() > limit_s:
                 break
             await asyncio.sleep(0.2)
         words = [f"fills {lost} were lost"] if lost else []
         words += [f"fills {invented} were invented"] if invented else []
         words += [f"orders {unknown} stay unknown"] if unknown else []
-        return [*words, *doubles(after)]
+        return [*words, *held, *misplaced(before, after, exchange.orders), *doubles(after)]
 
     async def broken_when_quiet(self) -> list[str]:
         """Halt, wait until everything is closed, compare all there is, and arm again."""
-        latch = account_latch(self.home.home, "paper")
+        latch = account_latch(self.home.home, ACCOUNT)
         latch.halt("test", "a look", self.clock.now_at())
         limit_s = time.monotonic() + AGAIN_S
         found = ["the account was never quiet"]
@@ -166,10 +161,8 @@ class Killing:
     async def _compared(self, exchange: Any) -> list[str]:
         view = await patiently(exchange.account_view)
         resting = await patiently(exchange.open_orders)
-        book, fills = self.book(), self.venue_fills()
-        endpoint = read_endpoint(self.home.home)
-        is_perp = endpoint is not None and endpoint.market_type == "perp"
-        found = broken_laws(book, resting, fills, view, self.folder, is_perp=is_perp)
+        book, kept = self.book(), read_exchange(self.home.home)
+        found = broken_laws(book, resting, kept.fills, view, self.folder, is_perp=kept.is_perp)
         # Nothing is entered any more, and every strategy leaves after three bars.
         return found + [f"{p.symbol} is still held" for p in book.open_positions()]
 
@@ -181,13 +174,29 @@ class Killing:
         finally:
             await exchange.close()
 
-    async def _until_it_has_orders(self) -> int:
+    def _cut_power(self) -> dict[str, int]:
+        n_orders = self._struck([process.pid for process in owned(self.home.mark)])
+        # What came into being meanwhile goes too.
+        self.home.kill_all()
+        return n_orders
+
+    def _struck(self, pids: list[int]) -> dict[str, int]:
+        """Count the orders, end the processes at once, and return what was counted."""
+        counted = {
+            "open_orders": count_open(self.home.home),
+            "on_way": self.journal.n_on_way(),
+        }
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return counted
+
+    async def _until_it_has_orders(self) -> None:
         limit_s = time.monotonic() + AGAIN_S
-        while not (n_open := len(self.book().active_orders())):
+        while not self.journal.n_active():
             if time.monotonic() > limit_s:
                 raise RuntimeError(f"nothing was ordered in {AGAIN_S:g} s: {await self._facts()}")
             await asyncio.sleep(0.05)
-        return n_open
 
     async def _trading_since(self, at: int, victim: str = TRADER) -> AccountRow:
         """Return the account once it trades again: a new process, reconciled, with a lease."""
@@ -300,6 +309,7 @@ def main() -> int:
                 "max_s": max(times),
             }
     summary["with_open_orders"] = sum(f["open_orders"] > 0 for f in found)
+    summary["with_orders_on_way"] = sum(f["on_way"] > 0 for f in found)
     print(told(summary), flush=True)
     return 1 if summary["broken"] else 0
 
