@@ -47,6 +47,7 @@ class Watched:
     leaving_base : how much orders that close it at market are still working on, unsigned
     is_dust : too small for the venue to be traded
     is_orphan : its strategy trades no more
+    rests_stops : the venue holds stops; where it does not, a known stop is watched by us alone
     """
 
     holding: Holding
@@ -55,6 +56,16 @@ class Watched:
     leaving_base: Decimal = ZERO
     is_dust: bool = False
     is_orphan: bool = False
+    rests_stops: bool = True
+
+    @property
+    def can_be_protected(self) -> bool:
+        """Return whether a stop at the venue is worth insisting on.
+
+        Where no stop can rest, insisting would close every position half a minute after its entry;
+        one whose stop nobody knows is closed there all the same.
+        """
+        return self.rests_stops or self.stop_price is None
 
     @property
     def stop_price(self) -> Decimal | None:
@@ -144,7 +155,7 @@ def watch_position(
         return (() if position.is_leaving else (close,)), now
     wishes: list[PositionWish] = []
     if now.naked_s is not None and now_s - now.naked_s >= PROTECT_AFTER_S:
-        if not position.is_leaving:
+        if position.can_be_protected and not position.is_leaving:
             wishes.append(Protect(*name, "no stop at the exchange covers it"))
     # Without quotes nothing is known of its loss, and there will be some in a moment.
     if verdict.action is PositionAction.WARN and ticker is not None:
@@ -182,7 +193,8 @@ def _why_close(
     if now.touched_s is not None and now_s - now.touched_s >= wait_s:
         said = f"the price has reached its stop at {position.stop_price} and it is still open"
         return CloseCause.STOP_MISSED, said
-    if now.naked_s is not None and now_s - now.naked_s >= GIVE_UP_AFTER_S:
+    is_given_up = now.naked_s is not None and now_s - now.naked_s >= GIVE_UP_AFTER_S
+    if now.naked_s is not None and is_given_up and position.can_be_protected:
         return CloseCause.UNPROTECTED, f"no stop could be placed for {now_s - now.naked_s:.0f} s"
     return None, ""
 

@@ -335,6 +335,7 @@ class WatchPost:
             leaving_base=self.leaving_base(*key),
             is_dust=instrument is not None and is_dust(holding, instrument),
             is_orphan=self.is_staffed and not is_seated and holding.strategy_id != ADOPTED,
+            rests_stops=self._gateway.exchange.capabilities.holds_stops,
         )
 
     def _wanted_stop(self, holding: Holding) -> Decimal | None:

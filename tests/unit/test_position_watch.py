@@ -113,6 +113,20 @@ def test_a_position_without_full_protection_is_protected_then_closed(covered: st
     assert seen.naked_s is None
 
 
+def test_where_no_stop_can_rest_a_position_lives_on_and_its_stop_is_watched_at_once() -> None:
+    position = replace(naked(wanted="97"), rests_stops=False)
+    _, seen = look(position)
+    late_s = 10 * GIVE_UP_AFTER_S
+    assert look(position, now_s=late_s, seen=seen)[0] == []
+    assert causes(position, "97", now_s=late_s, seen=seen) == [CloseCause.STOP_MISSED]
+
+
+def test_where_no_stop_can_rest_a_position_without_a_known_one_is_closed() -> None:
+    position = replace(naked(), rests_stops=False)
+    _, seen = look(position)
+    assert causes(position, now_s=GIVE_UP_AFTER_S, seen=seen) == [CloseCause.UNPROTECTED]
+
+
 @pytest.mark.parametrize(
     ("holding_s", "at", "expected"),
     [
