@@ -127,8 +127,11 @@ class Home:
 
     def kill_all(self) -> None:
         """End every process of the runtime at once, as a power cut does."""
-        for process in owned(self.mark):
+        dying = list(owned(self.mark))
+        for process in dying:
             _kill(process.pid)
+        # What is killed needs the processor once more, and may wait for it.
+        psutil.wait_procs(dying, timeout=30.0)
         self._reap()
 
     def discard(self) -> None:
