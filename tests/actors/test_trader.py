@@ -21,7 +21,7 @@ from engine.trade.simulated.book_order import NewOrder
 from tests.actors.trading_house import TradingHouse
 from tests.busy_strategies import busy_genome
 from tests.chaos.account_laws import broken_laws
-from tests.unit.test_gateway import entry
+from tests.unit.gateway_desk import entry
 
 D = Decimal
 TRADER = "trader-paper"

@@ -31,7 +31,7 @@ from tests.chaos import trade_kills
 from tests.chaos.account_laws import book_over, misheld
 from tests.chaos.exchange_file import read_exchange
 from tests.chaos.trade_kills import Killing
-from tests.unit.test_gateway import entry, leaving, stop
+from tests.unit.gateway_desk import entry, leaving, stop
 
 D = Decimal
 AT = 1_700_000_000_000

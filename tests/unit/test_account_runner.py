@@ -25,7 +25,7 @@ from engine.trade.orders import OrderState, OrderType, Purpose
 from engine.trade.position_watch import Close, CloseCause, Protect
 from engine.trade.records import LatchRecord
 from engine.trading_settings import Limits, Orders
-from tests.unit.test_gateway import entry, leaving, stop
+from tests.unit.gateway_desk import entry, leaving, stop
 from tests.venues.scripted_venue import ScriptedVenue
 
 D = Decimal
