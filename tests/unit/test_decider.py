@@ -76,14 +76,34 @@ def same(one: Decision, other: Decision) -> bool:
     )
 
 
+def with_holes(bars: Bars, seed: int) -> Bars:
+    """Return the bars without some, single ones and runs that cover the end of an hour."""
+    rng = np.random.default_rng(seed)
+    kept = rng.random(len(bars)) > 0.05
+    for start in rng.integers(0, len(bars), 12):
+        kept[start : start + rng.integers(3, 30)] = False
+    return Bars(
+        *(
+            getattr(bars, name)[kept]
+            for name in ("timestamp", "open", "high", "low", "close", "volume")
+        )
+    )
+
+
+@pytest.mark.parametrize("has_holes", [False, True])
 @pytest.mark.parametrize("seed", range(3))
-def test_decisions_bar_by_bar_are_the_backtest_s_to_the_last_bit(seed: int) -> None:
+def test_decisions_bar_by_bar_are_the_backtest_s_to_the_last_bit(
+    seed: int, has_holes: bool
+) -> None:
     bars = bars_of(seed)
+    if has_holes:
+        bars = with_holes(bars, seed)
     genomes = genomes_of(seed, 30)
     wanted = backtest_decisions(genomes, bars)
-    decider = Decider("5m", bars.slice(0, FIRST), genomes)
+    first = len(bars) - N_BARS + FIRST
+    decider = Decider("5m", bars.slice(0, first), genomes)
     n_entries = 0
-    for t in range(FIRST, N_BARS):
+    for t in range(first, len(bars)):
         got = decider.take(ClosedBar.of(bars, t))
         for name in genomes:
             assert same(got[name], wanted[name][t]), (t, genomes[name])
