@@ -209,3 +209,10 @@ def decide_nb(
         for i in range(groups[3 + side], groups[4 + side]):
             for w in range(out.shape[1]):
                 out[2 + side, w] |= rows[picked[i], w]
+
+
+@compiled
+def decide_each_nb(rows: WordArray, groups: Any, picked: Any, needed: Any, out: WordArray) -> None:
+    """Do what `decide_nb` does for several strategies; every array has a first axis for them."""
+    for i in range(out.shape[0]):
+        decide_nb(rows, groups[i], picked[i], needed[i, 0], needed[i, 1], out[i])

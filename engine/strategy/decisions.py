@@ -14,7 +14,7 @@ import numpy as np
 from engine.strategy.bits import (
     compare_nb,
     cross_nb,
-    decide_nb,
+    decide_each_nb,
     moves_nb,
     word_count,
 )
@@ -125,18 +125,39 @@ class ConditionBank:
         ------
         StrategyError : an operand that cannot be computed from this series.
         """
-        picks = Picks.empty(1)
-        self.pick([genome], picks)
-        out = np.empty((4, self._n_words), dtype=np.uint64)
-        decide_nb(
-            self.words, picks.ends[0], picks.picked[0], picks.needed[0, 0], picks.needed[0, 1], out
-        )
+        out = self.truths([genome])[0]
         size_frac = np.empty(0)
         if genome.risk.volatility_target is not None:
-            with np.errstate(divide="ignore"):
-                sized = genome.risk.volatility_target / self.volatility()
-            size_frac = np.minimum(genome.notional_frac(), sized)
+            size_frac = self.size_frac(genome, genome.risk.volatility_target)
         return Decisions(out[0], out[1], out[2], out[3], size_frac)
+
+    def truths(self, genomes: Sequence[Genome]) -> WordArray:
+        """Return where each genome (at most MAX_BATCH) enters and leaves.
+
+        Returns
+        -------
+        ndarray of shape (n, 4, n_words), uint64: long entry, short entry, long exit, short exit
+
+        Raises
+        ------
+        StrategyError : an operand that cannot be computed from this series.
+        """
+        picks = Picks.empty(len(genomes))
+        self.pick(genomes, picks)
+        out = np.empty((len(genomes), 4, self._n_words), dtype=np.uint64)
+        decide_each_nb(self.words, picks.ends, picks.picked, picks.needed, out)
+        return out
+
+    def size_frac(self, genome: Genome, volatility_target: float) -> FloatArray:
+        """Return notional as a fraction of equity for a risk that aims at a volatility.
+
+        Returns
+        -------
+        ndarray of shape (n_bars,), NaN while the volatility is not known.
+        """
+        with np.errstate(divide="ignore"):
+            sized = volatility_target / self.volatility()
+        return np.minimum(genome.notional_frac(), sized)
 
     def pick(self, genomes: Sequence[Genome], picks: Picks) -> None:
         """Write which truth columns the genomes (at most MAX_BATCH) read; good until called again.

@@ -20,7 +20,7 @@ from engine.strategy.columns import (
     required_operands,
     spread_over,
 )
-from engine.strategy.decisions import VOLATILITY_BARS, ConditionBank
+from engine.strategy.decisions import MAX_BATCH, VOLATILITY_BARS, ConditionBank
 from engine.strategy.genome import Condition, Genome, IndicatorOperand
 from engine.strategy.indicators import warmup_bars
 from engine.trade.decision import ClosedBar, Decision
@@ -165,25 +165,25 @@ class Decider:
         bank = ConditionBank(tail, self.timeframe, columns)
         last = len(tail) - 1
         word, bit = last >> 6, np.uint64(last & 63)
+        named = list(self._genomes.items())
         found: dict[str, Decision] = {}
-        for name, genome in self._genomes.items():
-            wanted = bank.decisions(genome)
-            held = [
-                bool((column[word] >> bit) & np.uint64(1))
-                for column in (
-                    wanted.long_entry,
-                    wanted.short_entry,
-                    wanted.long_exit,
-                    wanted.short_exit,
+        for first in range(0, len(named), MAX_BATCH):
+            batch = named[first : first + MAX_BATCH]
+            truths = bank.truths([genome for _, genome in batch])
+            held = ((truths[:, :, word] >> bit) & np.uint64(1)).tolist()
+            for (name, genome), (long, short, leaves_long, leaves_short) in zip(
+                batch, held, strict=True
+            ):
+                target = genome.risk.volatility_target
+                found[name] = Decision(
+                    bar_at=bar_at,
+                    side=long - short,
+                    leaves_long=bool(leaves_long),
+                    leaves_short=bool(leaves_short),
+                    size_frac=(
+                        None if target is None else float(bank.size_frac(genome, target)[last])
+                    ),
                 )
-            ]
-            found[name] = Decision(
-                bar_at=bar_at,
-                side=int(held[0]) - int(held[1]),
-                leaves_long=held[2],
-                leaves_short=held[3],
-                size_frac=float(wanted.size_frac[last]) if wanted.size_frac.shape[0] else None,
-            )
         return found
 
     def _columns(self) -> tuple[Bars, Columns]:
