@@ -31,7 +31,7 @@ from console.kill_desk import KillDesk
 from console.kill_port import KillSwitch
 from console.kill_process import KillProcess
 from console.navigation import Navigation
-from console.outcomes import Outcomes
+from console.outcomes import Outcomes, asked_words
 from console.palette import TablePalette
 from console.poller import MAX_POLL_S, MIN_POLL_S, Poller, Source, Watch
 from console.questions import Questions
@@ -295,15 +295,18 @@ class PaddockApp(Navigation, App[int]):
         self._check_may_act()
         return await self._poller.acknowledge(key)
 
-    async def send(self, name: str, arguments: dict[str, Any]) -> None:
-        """Insert a command, say so, and say its outcome when it is there."""
+    async def send(self, name: str, *wishes: dict[str, Any]) -> None:
+        """Insert a command for each wish, say so, and say the outcomes when they are there."""
+        numbers: list[int] = []
         try:
-            number = await self.ask(name, arguments)
+            for arguments in wishes:
+                numbers.append(await self.ask(name, arguments))
+                self._outcomes.expect(numbers[-1])
         except PaddockError as exc:
-            self.say(f"{name} was not asked for: {exc}", "error")
+            said = f" after {len(numbers)} of {len(wishes)}" if numbers else ""
+            self.say(f"{name} was not asked for{said}: {exc}", "error")
             return
-        self._outcomes.expect(number)
-        self.say(f"asked for {name} (request {number}); its outcome is told here and on screen 1")
+        self.say(asked_words(name, numbers))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Return whether an action is bound: what changes something is not where one only looks."""

@@ -165,6 +165,13 @@ def _rows(place: Place) -> tuple[Entry, ...]:
     )
 
 
+def _sorting(place: Place) -> tuple[Entry, ...]:
+    return (
+        Entry("sort.next", ("s",), "sort", place),
+        Entry("sort.reverse", ("S",), "reverse", place),
+    )
+
+
 def _deployments() -> tuple[Entry, ...]:
     place = Place.DEPLOYMENTS
     return (
@@ -175,6 +182,8 @@ def _deployments() -> tuple[Entry, ...]:
         Entry("entries.pause", ("p",), "pause entries", place, footer=8),
         Entry("workers", ("w",), "workers", place, words=("workers",), footer=9),
         Entry("strategy.retire", ("x",), "retire", place, words=("retire",), danger=Danger.COSTLY),
+        Entry("mark", ("space",), "mark", place),
+        *_sorting(place),
         *_rows(place),
     )
 
@@ -194,8 +203,7 @@ def _strategy() -> tuple[Entry, ...]:
         Entry("filter", ("slash",), "filter/find", place, words=("filter", "find"), takes="TEXT"),
         Entry("find.next", ("n",), "next match", place),
         Entry("find.previous", ("N",), "match before", place),
-        Entry("sort.next", ("s",), "sort", place),
-        Entry("sort.reverse", ("S",), "reverse", place),
+        *_sorting(place),
         Entry("pane.next", ("tab",), "pane", place),
         Entry("pane.zoom", ("z",), "zoom the pane", place),
         Entry("run.again", ("r",), "compute trades", place, danger=Danger.COSTLY, footer=7),
@@ -309,15 +317,16 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("failed.only", ("exclamation_mark",), "failed only", Place.BACKTESTS, footer=5),
     Entry("run.again", ("r",), "run again", Place.BACKTESTS, danger=Danger.COSTLY, footer=6),
     Entry("run.cancel", ("x",), "stop that", Place.BACKTESTS, footer=7),
-    Entry("sort.next", ("s",), "sort", Place.BACKTESTS),
-    Entry("sort.reverse", ("S",), "reverse", Place.BACKTESTS),
+    *_sorting(Place.BACKTESTS),
     *_rows(Place.BACKTESTS),
     Entry("run.open", ("enter",), "open strategy", Place.LEARNERS, footer=3),
     Entry("pane.next", ("tab",), "table", Place.LEARNERS, footer=4),
     Entry("lesson.next", ("right_square_bracket",), "next list", Place.LEARNERS, footer=5),
     Entry("lesson.previous", ("left_square_bracket",), "previous list", Place.LEARNERS, footer=6),
+    *_sorting(Place.LEARNERS),
     *_rows(Place.LEARNERS),
     Entry("order.history", ("enter",), "history", Place.ORDERS, footer=3),
+    Entry("mark", ("space",), "mark", Place.ORDERS, footer=6),
     Entry("order.cancel", ("x",), "cancel", Place.ORDERS, danger=Danger.COSTLY, footer=4),
     Entry(
         "symbol.flatten",
@@ -329,6 +338,7 @@ ENTRIES: tuple[Entry, ...] = (
         footer=5,
     ),
     Entry("pane.next", ("tab",), "table", Place.ORDERS, footer=6),
+    *_sorting(Place.ORDERS),
     Entry("row.next", ("j",), "next row", Place.ORDERS),
     Entry("row.previous", ("k",), "previous row", Place.ORDERS),
     Entry("top", ("g",), "first row", Place.ORDERS),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from textual.content import Content
 
+from console.effects import named
 from console.format import duration, percent, short_id
 from console.screens.deployment_text import rollout_gates, step_after, step_before
 from console.screens.typed import TypedQuestion
@@ -56,19 +58,25 @@ class DeployDesk:
             return
         self._app.questions.begin(self._lower_share(row, share_frac))
 
-    def roll_back(self, row: DeploymentRow) -> None:
-        """Ask for a version to be taken back, after a yes."""
-        if row.state not in ("checking", "rolling", "live"):
+    def roll_back(
+        self, chosen: Sequence[DeploymentRow], on_yes: Callable[[], None] | None = None
+    ) -> None:
+        """Ask for versions to be taken back, all after one yes."""
+        rows = [row for row in chosen if row.state in ("checking", "rolling", "live")]
+        if rows:
+            self._app.questions.begin(self._roll_back(rows, on_yes))
+            return
+        for row in chosen:
             self._app.say(f"rollback: {_named(row)} is {row.state} already", "warn")
-            return
-        self._app.questions.begin(self._roll_back(row))
 
-    def pause_entries(self, row: StrategyRow) -> None:
-        """Ask at once for no new entries; entering again needs a yes."""
-        if row.status not in _TRADES:
-            self._app.desk.pause_or_resume(row)
-            return
-        self._app.run_worker(self._app.send("strategy.pause", {"strategy_id": row.id}))
+    def pause_entries(self, chosen: Sequence[StrategyRow]) -> None:
+        """Ask at once for no new entries; entering again needs a yes, one by one."""
+        rows = [row for row in chosen if row.status in _TRADES]
+        if rows:
+            wishes = ({"strategy_id": row.id} for row in rows)
+            self._app.run_worker(self._app.send("strategy.pause", *wishes))
+        elif chosen:
+            self._app.desk.pause_or_resume(chosen[0])
 
     async def _deploy(self, row: StrategyRow) -> None:
         deploy = self._app.session.config.deploy
@@ -123,16 +131,35 @@ class DeployDesk:
         if await self._is_confirmed(title, lines, "Lower"):
             await self._set_share(row, share_frac)
 
-    async def _roll_back(self, row: DeploymentRow) -> None:
-        lines = [
-            f"{_named(row)} ({row.state}, {row.share_frac:.0%}) opens nothing more.",
-            "It looks after what it holds until that is closed.",
-        ]
-        if row.state == "live":
-            lines.append("The version that it replaced, if there is one, takes its place.")
-        if await self._is_confirmed(f"Roll back {_named(row)}?", lines, "Roll back"):
-            wish = {"strategy_id": row.strategy_id, "reason": "key in the console"}
-            await self._app.send("deployment.rollback", wish)
+    async def _roll_back(
+        self, rows: Sequence[DeploymentRow], on_yes: Callable[[], None] | None
+    ) -> None:
+        is_one = len(rows) == 1
+        states = [f"{_named(row)} ({row.state}, {row.share_frac:.0%})" for row in rows]
+        lines = (
+            [
+                f"{states[0]} opens nothing more.",
+                "It looks after what it holds until that is closed.",
+            ]
+            if is_one
+            else [
+                *named(states),
+                "They open nothing more, and look after what they hold until that is closed.",
+            ]
+        )
+        if any(row.state == "live" for row in rows):
+            whose = "that it" if is_one else "that a live one"
+            lines.append(f"The version {whose} replaced, if there is one, takes its place.")
+        title = f"Roll back {_named(rows[0]) if is_one else f'{len(rows)} versions'}?"
+        if await self._is_confirmed(title, lines, "Roll back"):
+            if on_yes is not None:
+                on_yes()
+            strategy_ids = dict.fromkeys(row.strategy_id for row in rows)
+            wishes = (
+                {"strategy_id": strategy_id, "reason": "key in the console"}
+                for strategy_id in strategy_ids
+            )
+            await self._app.send("deployment.rollback", *wishes)
 
     async def _set_share(self, row: DeploymentRow, share_frac: float) -> None:
         wish = {"strategy_id": row.strategy_id, "share": share_frac}

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from engine.trade.orders import Order
 
 IN_FLIGHT = ("intent", "submitted", "canceling", "unknown")
+# Of what is done to many at once, as many are named as fit the smallest screen.
+MOST_NAMED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,49 @@ def order_words(order: Order) -> str:
         else f"{quote(request.notional_quote)} {unit_of(request.symbol)}"
     )
     return f"{request.symbol} {request.side} {size} {request.type}"
+
+
+def named(lines: Sequence[str]) -> list[str]:
+    """Return the first of many lines, and how many more there are."""
+    rest = len(lines) - MOST_NAMED
+    return list(lines) if rest <= 0 else [*lines[:MOST_NAMED], f"and {rest} more"]
+
+
+def cancel_lines(orders: Sequence[Order]) -> list[str]:
+    """Return what cancelling these orders does."""
+    if len(orders) == 1:
+        lines = [order_words(orders[0])]
+        if orders[0].request.purpose.is_protective:
+            lines.append("▲ It protects a position: what it covers is unprotected without it.")
+        return lines
+    # Those that protect are named first: they are what cancelling may be wrong for.
+    ranked = sorted(orders, key=lambda order: not order.request.purpose.is_protective)
+    lines = named(
+        [
+            f"{'▲ ' if order.request.purpose.is_protective else ''}{order_words(order)}"
+            for order in ranked
+        ]
+    )
+    n_protective = sum(order.request.purpose.is_protective for order in orders)
+    if n_protective:
+        lines.append(
+            f"▲ {n_protective} of them protect positions: what they cover is unprotected then."
+        )
+    return lines
+
+
+def retire_lines(rows: Sequence[StrategyRow]) -> list[str]:
+    """Return what retiring these strategies does."""
+    if len(rows) == 1:
+        return [
+            f"{short_id(rows[0].id)} is {rows[0].status}. It stops for good; its record stays.",
+            "What it holds is closed at the next bar's open.",
+        ]
+    return [
+        *named([f"{short_id(row.id)} is {row.status}" for row in rows]),
+        "They stop for good; their records stay.",
+        "What they hold is closed at the next bar's open.",
+    ]
 
 
 def flatten_symbol_lines(

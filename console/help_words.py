@@ -107,6 +107,7 @@ PLACE_WORDS: Mapping[Place, PlaceWords] = {
             ("stop, target", "orders that wait at the exchange and only reduce"),
             ("unknown", "the exchange has not answered; it is asked until it does"),
             ("slippage", "price paid beyond the price when it was decided, bp = 0.01 %"),
+            ("*", "a marked order; cancelling takes all marked ones, after one yes"),
         ),
     ),
     Place.ORDER: PlaceWords(
@@ -120,6 +121,7 @@ PLACE_WORDS: Mapping[Place, PlaceWords] = {
             ("draining", "it enters nothing more and looks after what it holds"),
             ("divergence", "decisions that the engine would not have made"),
             ("rolled back", "the version before has taken over"),
+            ("*", "a marked row; rolling back, pausing and retiring take all marked ones"),
         ),
     ),
     Place.RISK: PlaceWords(

@@ -30,6 +30,17 @@ class Outcomes:
         return [_told(row) for row in sorted(answered, key=lambda row: row.id)]
 
 
+def asked_words(name: str, numbers: Sequence[int]) -> str:
+    """Return what was asked for, in a sentence."""
+    if len(numbers) == 1:
+        outcome = "its outcome is told here and on screen 1"
+        return f"asked for {name} (request {numbers[0]}); {outcome}"
+    return (
+        f"asked for {name} {len(numbers)} times (requests {numbers[0]} to {numbers[-1]}); "
+        "the outcomes are told here and on screen 1"
+    )
+
+
 def _told(row: CommandRow) -> tuple[str, str]:
     words = row.reason
     if not words and isinstance(row.result, dict):

@@ -34,6 +34,11 @@ class RowOrder(Generic[T]):
         """Return what changes when the order does."""
         return self.name, self.is_descending
 
+    @property
+    def is_usual(self) -> bool:
+        """Return whether the rows stand as they come."""
+        return self.is_descending and self.name == self._names[0]
+
     def next(self) -> None:
         """Sort by the next column, largest first."""
         self.name = self._names[(self._names.index(self.name) + 1) % len(self._names)]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from textual.content import Content
 
-from console.effects import flatten_symbol_lines, order_words, promote_lines
+from console.effects import cancel_lines, flatten_symbol_lines, promote_lines, retire_lines
 from console.format import age, short_id
 from console.screens.orders_text import order_name
 from console.screens.typed import TypedQuestion
@@ -35,9 +36,11 @@ class TradingDesk:
     def __init__(self, app: PaddockApp) -> None:
         self._app = app
 
-    def cancel_order(self, client_id: str) -> None:
-        """Ask for one order to be cancelled."""
-        self._app.questions.begin(self._cancel_order(client_id))
+    def cancel_orders(
+        self, client_ids: Sequence[str], on_yes: Callable[[], None] | None = None
+    ) -> None:
+        """Ask for orders to be cancelled, all after one yes."""
+        self._app.questions.begin(self._cancel_orders(client_ids, on_yes))
 
     def flatten_symbol(self, symbol: str) -> None:
         """Ask for all positions of one symbol to be closed, after the symbol is typed."""
@@ -51,9 +54,9 @@ class TradingDesk:
         """Ask for a strategy to make no new entries, or to make them again."""
         self._app.questions.begin(self._pause_or_resume(row))
 
-    def retire(self, row: StrategyRow) -> None:
-        """Ask for a strategy to stop for good."""
-        self._app.questions.begin(self._retire(row))
+    def retire(self, rows: Sequence[StrategyRow], on_yes: Callable[[], None] | None = None) -> None:
+        """Ask for strategies to stop for good, all after one yes."""
+        self._app.questions.begin(self._retire(rows, on_yes))
 
     def acknowledge(self, key: str) -> None:
         """Remember that an alert was seen."""
@@ -67,22 +70,24 @@ class TradingDesk:
             return
         self._app.say(f"seen: {key}" if is_new else f"{key}: seen already, or over")
 
-    async def _cancel_order(self, client_id: str) -> None:
+    async def _cancel_orders(
+        self, client_ids: Sequence[str], on_yes: Callable[[], None] | None
+    ) -> None:
         view = self._view()
         if view is None:
             return
-        order = next((row for row in view.orders if row.client_id == client_id), None)
-        if order is None:
+        orders = [order for order in view.orders if order.client_id in client_ids]
+        if not orders:
             self._app.say("cancel: that order is not open any more", "warn")
             return
-        lines = [order_words(order)]
-        if order.request.purpose.is_protective:
-            lines.append("▲ It protects a position: what it covers is unprotected without it.")
-        if await self._app.questions.is_confirmed(
-            f"Cancel order {order_name(client_id)}?", lines, "Cancel it"
-        ):
-            account = order.request.account
-            await self._app.send("order.cancel", {"account": account, "client_id": client_id})
+        is_one = len(orders) == 1
+        what = f"order {order_name(orders[0].client_id)}" if is_one else f"{len(orders)} orders"
+        verb = "Cancel it" if is_one else "Cancel them"
+        if await self._is_confirmed(f"Cancel {what}?", cancel_lines(orders), verb, on_yes):
+            wishes = (
+                {"account": order.request.account, "client_id": order.client_id} for order in orders
+            )
+            await self._app.send("order.cancel", *wishes)
 
     async def _flatten_symbol(self, symbol: str) -> None:
         view = self._view()
@@ -146,16 +151,25 @@ class TradingDesk:
         if await self._app.questions.is_confirmed(f"{verb} {short_id(row.id)}?", [effect], verb):
             await self._app.send(name, {"strategy_id": row.id})
 
-    async def _retire(self, row: StrategyRow) -> None:
-        if row.status in _ENDED:
-            self._app.say(f"retire: {short_id(row.id)} is {row.status} already", "warn")
+    async def _retire(
+        self, chosen: Sequence[StrategyRow], on_yes: Callable[[], None] | None
+    ) -> None:
+        rows = [row for row in chosen if row.status not in _ENDED]
+        if not rows:
+            for row in chosen:
+                self._app.say(f"retire: {short_id(row.id)} is {row.status} already", "warn")
             return
-        lines = [
-            f"{short_id(row.id)} is {row.status}. It stops for good; its record stays.",
-            "What it holds is closed at the next bar's open.",
-        ]
-        if await self._app.questions.is_confirmed(f"Retire {short_id(row.id)}?", lines, "Retire"):
-            await self._app.send("strategy.retire", {"strategy_id": row.id})
+        what = short_id(rows[0].id) if len(rows) == 1 else f"{len(rows)} strategies"
+        if await self._is_confirmed(f"Retire {what}?", retire_lines(rows), "Retire", on_yes):
+            await self._app.send("strategy.retire", *({"strategy_id": row.id} for row in rows))
+
+    async def _is_confirmed(
+        self, title: str, lines: Sequence[str], verb: str, on_yes: Callable[[], None] | None
+    ) -> bool:
+        is_confirmed = await self._app.questions.is_confirmed(title, lines, verb)
+        if is_confirmed and on_yes is not None:
+            on_yes()
+        return is_confirmed
 
     def _why_no_promotion(self, row: StrategyRow, target: str) -> str:
         if row.status == _LIVE:

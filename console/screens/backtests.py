@@ -79,6 +79,7 @@ class BacktestsScreen(TablesScreen):
         self._rows: dict[str, RunRow] = {}
         self._shown: object = None
         self._order: RowOrder[RunRow] = RowOrder(RUN_KEYS)
+        self.row_orders = {"list": self._order}
         self._rerun: Rerun | None = None
 
     def body(self) -> ComposeResult:
@@ -109,7 +110,7 @@ class BacktestsScreen(TablesScreen):
             words.append("failed only")
         if self._query.text:
             words.append(f"filter {self._query.text}")
-        if self._order.fact != ("newest", True):
+        if not self._order.is_usual:
             words.append(f"{self._order.words} of those listed")
         return " · ".join(words)
 
@@ -172,16 +173,6 @@ class BacktestsScreen(TablesScreen):
     def action_failed_only(self) -> None:
         """List failed runs only, or all again."""
         self._ask(not self._query.failed_only, self._query.text)
-
-    def action_sort_next(self) -> None:
-        """Sort the listed runs by the next column."""
-        self._order.next()
-        self.refresh_all()
-
-    def action_sort_reverse(self) -> None:
-        """Turn the order round."""
-        self._order.reverse()
-        self.refresh_all()
 
     def action_run_again(self) -> None:
         """Run the strategy again on the configured market, after a yes."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -15,6 +16,7 @@ from console.format import age, bar, drawdown, number, short_id
 from console.money import quote, signed_quote
 from console.pages import PagesWatch
 from console.poller import Watch
+from console.row_order import RowOrder
 from console.screens.deployment_text import version_content, version_title, workers_content
 from console.screens.tables import TablesScreen
 from console.snapshot import Snapshot
@@ -49,6 +51,21 @@ _VERSIONS = (
     LiveColumn("reason", "why", 16, takes_rest=True),
     LiveColumn("age", "since", 6, is_number=True),
 )
+# What the tables are sorted by; the first is how their rows come.
+_VERSION_KEYS: Mapping[str, Any] = {
+    "state": None,
+    "since": lambda row: row.changed_at,
+    "rollout": lambda row: row.share_frac,
+    "strategy": lambda row: row.strategy_id,
+    "account": lambda row: row.account,
+}
+_KEYS: Mapping[str, Any] = {
+    "fitness": None,
+    "mode": lambda row: row.status,
+    "type": lambda row: row.type,
+    "Sharpe": lambda row: row.sharpe,
+    "drawdown": lambda row: row.max_drawdown,
+}
 _ORDER = ("rolling", "checking", "live", "draining", "ended")
 _NOTHING = "Nothing trades: + on screen 2 promotes a strategy to paper."
 _NO_VERSION = "No strategy was ever deployed as a Worker: tab, then d deploys one that trades."
@@ -63,6 +80,8 @@ class DeploymentsScreen(TablesScreen):
     NAME = "Deploy"
     AUTO_FOCUS = "#versions"
     BINDINGS = bindings_of(Place.DEPLOYMENTS, "screen")
+    HOLDS: ClassVar = {"versions": "versions", "list": "strategies"}
+    MARKABLE = ("versions", "list")
     # Textual declares it so; it is never changed.
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal")]  # noqa: RUF012
 
@@ -81,6 +100,7 @@ class DeploymentsScreen(TablesScreen):
         super().__init__()
         self._rows: dict[str, StrategyRow] = {}
         self._versions: dict[str, DeploymentRow] = {}
+        self.row_orders = {"versions": RowOrder(_VERSION_KEYS), "list": RowOrder(_KEYS)}
 
     def body(self) -> ComposeResult:
         """Yield the versions that were deployed, what trades, one version's gates, and where."""
@@ -91,12 +111,12 @@ class DeploymentsScreen(TablesScreen):
             yield Panel("Versions and workers", "where", wraps=False)
 
     def crumbs(self) -> str:
-        """Return how many trade, by mode."""
+        """Return how many trade, by mode, what is marked, and how tables are sorted."""
         counts = [
             f"{mode} {sum(1 for row in self._rows.values() if row.status == mode)}"
             for mode in ("live", "paper", "paused")
         ]
-        return f"deployments · {' · '.join(counts)}"
+        return " · ".join(["deployments", *counts, *self.marked_words(), *self.order_words()])
 
     def watch_for(self) -> Watch:
         """Return that this is wanted."""
@@ -116,11 +136,18 @@ class DeploymentsScreen(TablesScreen):
             self._rows = {row.id: row for row in pages.deployed}
             ranked = sorted(pages.versions, key=lambda row: _ORDER.index(row.state))
             self._versions = {_version_key(row): row for row in ranked}
-        colours, view, rows = self.app.theme_variables, snapshot.trading, self._rows
-        table.show_rows(tuple(rows), lambda key: deployment_cells(rows[key], view, colours))
-        deployed = self._versions
-        versions.show_rows(
-            tuple(deployed), lambda key: version_cells(deployed[key], now_at, colours)
+        colours, view = self.app.theme_variables, snapshot.trading
+        self.list_rows(
+            "list",
+            self._rows.values(),
+            lambda row: row.id,
+            lambda row: deployment_cells(row, view, colours),
+        )
+        self.list_rows(
+            "versions",
+            self._versions.values(),
+            _version_key,
+            lambda row: version_cells(row, now_at, colours),
         )
         stale = self.console.is_stale(now_at) and store is not None
         table.border_subtitle = (
@@ -158,19 +185,25 @@ class DeploymentsScreen(TablesScreen):
             self._desk.lower_share(row)
 
     def action_rollback(self) -> None:
-        """Take the version under the cursor back, after a yes."""
-        if self.console.is_allowed("rollback") and (row := self._version_row()) is not None:
-            self._desk.roll_back(row)
+        """Take the marked versions back, else the one under the cursor, after a yes."""
+        if not self.console.is_allowed("rollback"):
+            return
+        found = map(self._version_of, self.chosen_keys())
+        if rows := [row for row in found if row is not None]:
+            self._desk.roll_back(rows, self.unmark)
+        else:
+            self._say_no_version()
 
     def action_entries_pause(self) -> None:
-        """Let the strategy under the cursor enter nothing more, at once."""
-        if self.console.is_allowed("entries.pause") and (row := self._row()) is not None:
-            self._desk.pause_entries(row)
+        """Let the marked strategies, else the one under the cursor, enter nothing more, at once."""
+        if self.console.is_allowed("entries.pause") and (rows := self._chosen_rows()):
+            self._desk.pause_entries(rows)
+            self.unmark()
 
     def action_strategy_retire(self) -> None:
-        """Retire the strategy under the cursor, after a yes."""
-        if (row := self._row()) is not None:
-            self.console.desk.retire(row)
+        """Retire the marked strategies, else the one under the cursor, after a yes."""
+        if rows := self._chosen_rows():
+            self.console.desk.retire(rows, self.unmark)
 
     def action_workers(self) -> None:
         """Show versions and workers alone, with what was measured, or all again."""
@@ -184,7 +217,10 @@ class DeploymentsScreen(TablesScreen):
 
     def _strategy_id(self) -> str | None:
         key = self.table.selected_key
-        version = self._versions.get(key or "")
+        return None if key is None else self._strategy_of(key)
+
+    def _strategy_of(self, key: str) -> str:
+        version = self._versions.get(key)
         return key if version is None else version.strategy_id
 
     def _show_version(self) -> None:
@@ -210,22 +246,39 @@ class DeploymentsScreen(TablesScreen):
     def _chosen_version(self) -> DeploymentRow | None:
         """Return the version under the cursor, or the newest of the strategy under it."""
         key = self.table.selected_key
+        return None if key is None else self._version_of(key)
+
+    def _version_of(self, key: str) -> DeploymentRow | None:
         if self.table.id == "versions":
-            return self._versions.get(key or "")
+            return self._versions.get(key)
         own = [row for row in self._versions.values() if row.strategy_id == key]
         return max(own, key=lambda row: (row.state != "ended", row.version), default=None)
 
     def _version_row(self) -> DeploymentRow | None:
         row = self._chosen_version()
         if row is None:
-            self.console.say(_NO_CHOICE if self._rows else _NO_VERSION, "warn")
+            self._say_no_version()
         return row
+
+    def _say_no_version(self) -> None:
+        self.console.say(_NO_CHOICE if self._rows else _NO_VERSION, "warn")
 
     def _row(self) -> StrategyRow | None:
         row = self._rows.get(self._strategy_id() or "")
         if row is None:
-            self.console.say(_TRADES_NOT if self._rows else _NOTHING, "warn")
+            self._say_no_strategy()
         return row
+
+    def _chosen_rows(self) -> list[StrategyRow]:
+        """Return the marked strategies, those of marked versions, else the one under the cursor."""
+        ids = dict.fromkeys(map(self._strategy_of, self.chosen_keys()))
+        rows = [row for row in map(self._rows.get, ids) if row is not None]
+        if not rows:
+            self._say_no_strategy()
+        return rows
+
+    def _say_no_strategy(self) -> None:
+        self.console.say(_TRADES_NOT if self._rows else _NOTHING, "warn")
 
 
 def deployment_cells(row: StrategyRow, view: TradingView | None, colours: dict[str, str]) -> Row:

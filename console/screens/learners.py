@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -13,6 +15,7 @@ from console.block_chart import block_rows
 from console.format import age, number, percent, short, short_id, signed
 from console.pages import LearnersView, Lesson, PagesWatch, Parent, Weighed
 from console.poller import Watch
+from console.row_order import RowOrder
 from console.screens.tables import TablesScreen
 from console.snapshot import Snapshot
 from console.states import state_style
@@ -55,6 +58,27 @@ _TITLES = {
 }
 
 
+# What each list is sorted by; the first is how its rows come.
+_KEYS: Mapping[str, Mapping[str, Any]] = {
+    "pool": {
+        "standing": None,
+        "fitness": lambda member: member.fitness,
+        "generation": lambda member: member.generation,
+        "cycle": lambda member: member.cycle,
+        "niche": lambda member: member.niche,
+    },
+    "insights": {
+        "sureness": None,
+        "value": lambda row: row.value,
+        "p": lambda row: row.p_value,
+        "subject": lambda row: row.subject,
+    },
+    "options": {"weight": None, "name": lambda row: row.name},
+    "patterns": {"value": None, "evidence": lambda row: row.weight, "name": lambda row: row.name},
+    "models": {"value": None, "evidence": lambda row: row.weight, "name": lambda row: row.name},
+}
+
+
 class LearnersScreen(TablesScreen):
     """The learners there are, their curves over cycles, and what they hold."""
 
@@ -77,6 +101,7 @@ class LearnersScreen(TablesScreen):
         super().__init__()
         self._list = _LISTS[0]
         self._ids: dict[str, str] = {}
+        self.row_orders = {name: RowOrder(_KEYS[name]) for name in _LISTS}
 
     def body(self) -> ComposeResult:
         """Yield the learners, their curves and what they hold."""
@@ -91,8 +116,14 @@ class LearnersScreen(TablesScreen):
         self.set_focus(self.query_one("#held"))
 
     def crumbs(self) -> str:
-        """Return which list is shown."""
-        return f"learners › {self._list} · [ ] {' '.join(_LISTS)}"
+        """Return which list is shown, and how it is sorted."""
+        order = self.row_orders[self._list]
+        sort = "" if order.is_usual else f" {order.words}"
+        return f"learners › {self._list}{sort} · [ ] {' '.join(_LISTS)}"
+
+    def row_order(self) -> RowOrder[Any] | None:
+        """Return the order of the list; the learners keep their places."""
+        return self.row_orders[self._list] if self.table.id == "held" else None
 
     def watch_for(self) -> Watch:
         """Return that this is wanted."""
@@ -148,7 +179,7 @@ class LearnersScreen(TablesScreen):
         table.border_title = _TITLES[self._list]
         has_lessons = view is not None and bool(view.lessons)
         table.say_when_empty(snapshot.problem or (_EMPTY[self._list] if has_lessons else _NOTHING))
-        rows, self._ids = held_rows(view, self._list, colours)
+        rows, self._ids = held_rows(view, self._list, self.row_orders[self._list], colours)
         table.show_rows(tuple(rows), lambda key: rows[key])
         table.border_subtitle = f"{len(rows):,} rows" if rows else ""
 
@@ -217,15 +248,15 @@ _SURE = "is_significant"
 
 
 def held_rows(
-    view: LearnersView | None, name: str, colours: dict[str, str]
+    view: LearnersView | None, name: str, order: RowOrder[Any], colours: dict[str, str]
 ) -> tuple[dict[str, Row], dict[str, str]]:
-    """Return the rows of one list, and the strategy of each row that has one."""
+    """Return the rows of one list in order, and the strategy of each row that has one."""
     if view is None:
         return {}, {}
     if name == "pool":
-        pool = {f"pool-{member.strategy_id}": member for member in view.pool}
-        rows = {key: _pool_row(i, m) for i, (key, m) in enumerate(pool.items(), start=1)}
-        return rows, {key: member.strategy_id for key, member in pool.items()}
+        pool = {f"pool-{m.strategy_id}": (i, m) for i, m in _ranked(view.pool, order)}
+        rows = {key: _pool_row(i, member) for key, (i, member) in pool.items()}
+        return rows, {key: member.strategy_id for key, (_, member) in pool.items()}
     if name == "insights":
         found = sorted(view.insights, key=lambda row: not row.payload.get(_SURE))
         return {
@@ -238,12 +269,16 @@ def held_rows(
                 "value": LiveCell(signed(row.value)),
                 "more": LiveCell(_sureness(row.p_value, row.payload.get("q_value"))),
             }
-            for place, row in enumerate(found, start=1)
+            for place, row in _ranked(found, order)
         }, {}
     weighed = {"patterns": view.patterns, "options": view.options, "models": view.arms}[name]
-    return {
-        f"{name}-{row.name}": _weighed_row(place, row) for place, row in enumerate(weighed, start=1)
-    }, {}
+    return {f"{name}-{row.name}": _weighed_row(i, row) for i, row in _ranked(weighed, order)}, {}
+
+
+def _ranked(rows: Sequence[Any], order: RowOrder[Any]) -> list[tuple[int, Any]]:
+    """Return the rows in order, each with the place that it came at, which is its rank."""
+    places = {id(row): place for place, row in enumerate(rows, start=1)}
+    return [(places[id(row)], row) for row in order.applied(rows)]
 
 
 def curve_content(lessons: tuple[Lesson, ...], name: str, width: int, height: int) -> Content:

@@ -97,7 +97,7 @@ class OrderScreen(TablesScreen):
         if history is None or history.order is None or history.order.state.is_final:
             self.console.say("cancel: the order has ended already", "warn")
         else:
-            self.console.desk.cancel_order(self.client_id)
+            self.console.desk.cancel_orders([self.client_id])
 
     def action_id_copy(self) -> None:
         """Copy the whole id."""

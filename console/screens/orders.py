@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from textual.app import ComposeResult
 
 from console.bindings import Place, bindings_of
 from console.poller import Watch
+from console.row_order import RowOrder
 from console.screens.orders_text import (
     FILL_COLUMNS,
+    FILL_KEYS,
     ORDER_COLUMNS,
+    ORDER_KEYS,
     POSITION_COLUMNS,
+    POSITION_KEYS,
     fill_cells,
     fill_key,
     fills_title,
@@ -37,12 +43,22 @@ class OrdersScreen(TablesScreen):
     NAME = "Orders"
     AUTO_FOCUS = f"#{POSITIONS}"
     BINDINGS = bindings_of(Place.ORDERS, "screen")
+    HOLDS: ClassVar = {POSITIONS: "positions", ORDERS: "open orders", FILLS: "fills"}
+    MARKABLE = (ORDERS,)
 
     DEFAULT_CSS = """
     OrdersScreen #positions { height: 2fr; }
     OrdersScreen #orders { height: 2fr; }
     OrdersScreen #fills { height: 2fr; }
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.row_orders = {
+            POSITIONS: RowOrder(POSITION_KEYS),
+            ORDERS: RowOrder(ORDER_KEYS),
+            FILLS: RowOrder(FILL_KEYS),
+        }
 
     def body(self) -> ComposeResult:
         """Yield the three tables."""
@@ -51,12 +67,13 @@ class OrdersScreen(TablesScreen):
         yield LiveTable(FILL_COLUMNS, FILLS)
 
     def crumbs(self) -> str:
-        """Return how much of the account is open."""
+        """Return how much of the account is open, what is marked, and how tables are sorted."""
         view = self._view()
         name = self.console.account
         if view is None:
             return f"orders  account {name}"
-        return f"orders  open {view.n_orders:,}  positions {view.n_positions:,}  account {name}"
+        words = f"orders  open {view.n_orders:,}  positions {view.n_positions:,}  account {name}"
+        return " · ".join([words, *self.marked_words(), *self.order_words()])
 
     def watch_for(self) -> Watch:
         """Return the fills too."""
@@ -70,21 +87,30 @@ class OrdersScreen(TablesScreen):
             return
         colours = self.app.theme_variables
         account_at = view.account_at(now_at)
-        held = {position_key(row): row for row in view.positions}
-        asked = {order.client_id: order for order in view.orders}
-        filled = {fill_key(row): row for row in view.fills}
         config = self.console.session.config
         model_frac = config.backtest.slippage_frac
         positions = self._table(POSITIONS, positions_title(view), _NOTHING_HELD)
-        positions.show_rows(tuple(held), lambda key: position_cells(held[key], now_at, colours))
+        self.list_rows(
+            POSITIONS,
+            view.positions,
+            position_key,
+            lambda row: position_cells(row, now_at, colours),
+        )
         orders = self._table(ORDERS, orders_title(view), _NOTHING_OPEN)
-        orders.show_rows(tuple(asked), lambda key: order_cells(asked[key], account_at, colours))
+        self.list_rows(
+            ORDERS,
+            view.orders,
+            lambda order: order.client_id,
+            lambda order: order_cells(order, account_at, colours),
+        )
         fills = self._table(
             FILLS,
             fills_title(view, model_frac, account_at, config.console.rows_max),
             _NOTHING_FILLED if view.watch.fills else "reading…",
         )
-        fills.show_rows(tuple(filled), lambda key: fill_cells(filled[key], model_frac, colours))
+        self.list_rows(
+            FILLS, view.fills, fill_key, lambda row: fill_cells(row, model_frac, colours)
+        )
         told, is_old = account_age(snapshot, now_at)
         for table in (positions, orders, fills):
             table.border_subtitle = told
@@ -100,13 +126,13 @@ class OrdersScreen(TablesScreen):
             self.console.open_order(client_id)
 
     def action_order_cancel(self) -> None:
-        """Cancel the order under the cursor, after a yes."""
+        """Cancel the marked orders, else the one under the cursor, after a yes."""
         if not self.console.is_allowed("order.cancel"):
             return
         if self.table.id != ORDERS:
             self.console.say("tab goes to the open orders: x cancels the one chosen there", "warn")
-        elif (client_id := self.table.selected_key) is not None:
-            self.console.desk.cancel_order(client_id)
+        elif client_ids := self.chosen_keys():
+            self.console.desk.cancel_orders(client_ids, self.unmark)
 
     def action_symbol_flatten(self) -> None:
         """Close the position under the cursor, after its symbol is typed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from console.format import (
     UNDEFINED,
@@ -68,6 +68,31 @@ FILL_COLUMNS = (
     LiveColumn("strategy", "strategy", 8, min_screen=114),
 )
 _MS_PER_DAY = 86_400_000
+# What the tables are sorted by; the first is how their rows come.
+POSITION_KEYS: Mapping[str, Any] = {
+    "symbol": None,
+    "notional": lambda row: row.notional_quote,
+    "uPnL": lambda row: row.unrealized_quote,
+    "uPnL%": lambda row: gain_frac(row),
+    "strategy": lambda row: row.strategy_id,
+}
+ORDER_KEYS: Mapping[str, Any] = {
+    "newest": None,
+    "symbol": lambda order: order.request.symbol,
+    "side": lambda order: order.request.side.value,
+    "for": lambda order: order.request.purpose.value,
+    "qty": lambda order: order.request.qty_base,
+    "price": lambda order: order.request.price or order.request.stop_price,
+    "state": lambda order: order.state.value,
+}
+FILL_KEYS: Mapping[str, Any] = {
+    "newest": None,
+    "slip": lambda row: row.slippage_frac,
+    "symbol": lambda row: row.fill.symbol,
+    "qty": lambda row: row.fill.qty_base,
+    "fee": lambda row: row.fill.fee,
+    "strategy": lambda row: row.strategy_id,
+}
 
 
 def position_key(row: PositionRow) -> str:

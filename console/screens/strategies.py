@@ -186,7 +186,7 @@ class StrategiesScreen(FrameScreen):
             return
         else:
             self._marked.append(key)
-        self._list(view)
+        table.show_marks(self._marked)
         table.action_cursor_down()
         self.refresh_frame()
 
@@ -223,7 +223,7 @@ class StrategiesScreen(FrameScreen):
     def action_strategy_retire(self) -> None:
         """Retire the strategy under the cursor, after a yes."""
         if (row := self._row()) is not None:
-            self.console.desk.retire(row)
+            self.console.desk.retire([row])
 
     def action_deploy_new(self) -> None:
         """Bring the strategy under the cursor out as a Worker, after a yes."""
@@ -234,16 +234,11 @@ class StrategiesScreen(FrameScreen):
         self.query_one(LiveTable).fit_columns(_EVERY_COLUMN if self._is_wide else width)
 
     def _list(self, view: LeaderboardView) -> None:
-        colours, marked = self.app.theme_variables, frozenset(self._marked)
+        colours = self.app.theme_variables
         ranked = {row.id: (rank, row) for rank, row in enumerate(view.rows, start=1)}
-
-        def cells(key: str) -> Row:
-            row = dict(_cells(*ranked[key], view.fit.get(key), colours))
-            if key in marked:
-                row["rank"] = LiveCell(f"*{ranked[key][0]}", colours["accent"])
-            return row
-
-        self.query_one(LiveTable).show_rows(tuple(ranked), cells)
+        self.query_one(LiveTable).show_rows(
+            tuple(ranked), lambda key: _cells(*ranked[key], view.fit.get(key), colours)
+        )
 
     def _row(self) -> StrategyRow | None:
         view = self._view()

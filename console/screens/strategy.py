@@ -310,7 +310,7 @@ class StrategyScreen(FrameScreen):
     def action_strategy_retire(self) -> None:
         """Retire it, after a yes."""
         if (view := self._view()) is not None:
-            self.console.desk.retire(view.row)
+            self.console.desk.retire([view.row])
 
     def action_deploy_new(self) -> None:
         """Bring it out as a Worker, after a yes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -61,12 +61,14 @@ class LiveTable(ScrollView, can_focus=True):
         "live-table--header",
         "live-table--cursor",
         "live-table--empty",
+        "live-table--mark",
     }
     DEFAULT_CSS = """
     LiveTable { height: 1fr; background: $background; scrollbar-size-vertical: 1; }
     LiveTable > .live-table--header { background: $surface; color: $muted; text-style: bold; }
     LiveTable > .live-table--cursor { background: $primary 30%; }
     LiveTable > .live-table--empty { color: $muted; }
+    LiveTable > .live-table--mark { color: $accent; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "cursor_up", show=False),
@@ -97,6 +99,7 @@ class LiveTable(ScrollView, can_focus=True):
         self._row_of: Callable[[str], Row] = lambda _key: {}
         self._drawn: dict[str, Row] = {}
         self._cursor = 0
+        self._marked: frozenset[str] = frozenset()
         self._empty_words = ""
         self.has_header = True
 
@@ -130,6 +133,13 @@ class LiveTable(ScrollView, can_focus=True):
         """Show these words in place of rows while there are none."""
         if words != self._empty_words:
             self._empty_words = words
+            self.refresh()
+
+    def show_marks(self, keys: Collection[str]) -> None:
+        """Show a star before the rows of these keys."""
+        marked = frozenset(keys)
+        if marked != self._marked:
+            self._marked = marked
             self.refresh()
 
     def fit_columns(self, screen_width: int) -> None:
@@ -226,7 +236,8 @@ class LiveTable(ScrollView, can_focus=True):
         style = base
         if place == self._cursor:
             style = base + self.get_component_rich_style("live-table--cursor")
-        row = self.cells_of(self._keys[place])
+        key = self._keys[place]
+        row = self.cells_of(key)
         pieces = []
         for column in self._columns:
             cell = row.get(column.key, _EMPTY)
@@ -234,6 +245,10 @@ class LiveTable(ScrollView, can_focus=True):
             named = cell.style.replace("ansi_", "")
             own = style + Style.parse(named) if named else style
             pieces.append(self._piece(column, cell.text, own))
+        if key in self._marked and pieces:
+            star = style + self.get_component_rich_style("live-table--mark", partial=True)
+            first = pieces[0]
+            pieces[:1] = [Segment("*", star), Segment(first.text[1:], first.style)]
         left = round(self.scroll_x)
         return Strip(pieces).crop_extend(left, left + width, style)
 
