@@ -29,6 +29,7 @@ from engine.store.heartbeats import HeartbeatRow
 NAMESPACE = "paddock"
 RECORDER = "recorder"
 _CALLS_AT_ONCE = 256
+_PING_S = 2.0
 _LOST = (
     ray.exceptions.ActorDiedError,
     ray.exceptions.ActorUnavailableError,
@@ -80,7 +81,7 @@ def is_connected() -> bool:
 
 
 class RayPeer:
-    """A part hosted by a named actor; survives its restarts."""
+    """A part hosted by a named actor; survives its restarts, and that another takes its name."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -93,6 +94,16 @@ class RayPeer:
 
     async def call(self, method: str, *args: Any, timeout_s: float = CALL_TIMEOUT_S) -> Any:
         """Run `method` there; see `ports.Peer`."""
+        handle, asked_at = self._handle, SystemClock().now_at()
+        try:
+            return await self._ask(method, args, timeout_s)
+        except PeerLost:
+            if handle is None or not await self._was_replaced(handle, asked_at):
+                raise
+        # Nobody had begun it: who trades under other limits hears an operator's first word too.
+        return await self._ask(method, args, timeout_s)
+
+    async def _ask(self, method: str, args: tuple[Any, ...], timeout_s: float) -> Any:
         try:
             if self._handle is None:
                 self._handle = ray.get_actor(self._name, namespace=NAMESPACE)
@@ -111,6 +122,21 @@ class RayPeer:
             # Ray's word for "no actor of that name".
             self._handle = None
             raise PeerLost(f"{self._name} does not exist", peer=self._name) from error
+
+    async def _was_replaced(self, handle: Any, asked_at: int) -> bool:
+        """Tell whether a handle's actor had ended for good before it was asked.
+
+        A name has one actor at a time: when the next one's process began before, the last was gone.
+        """
+        if self._handle is None:
+            with contextlib.suppress(ValueError):
+                self._handle = ray.get_actor(self._name, namespace=NAMESPACE)
+        if self._handle is None or self._handle == handle:
+            return False
+        with contextlib.suppress(PeerLost):
+            facts = await self._ask("ping", (), _PING_S)
+            return bool(facts["began_at"] < asked_at)
+        return False
 
 
 class RayObjects:
