@@ -48,6 +48,7 @@ from engine.trade.simulated import launch
 from engine.trade.venues import open_exchange
 from tests.busy_strategies import busy_genome, store_strategies
 from tests.chaos.harness import PROJECT, Home, told
+from tests.chaos.trade_kills import patiently
 from tests.console.real_terminal import Terminal
 from tests.safety.doomed_trader import N_ENTRIES
 from tests.venues.live_account import D
@@ -193,14 +194,16 @@ class Dying:
     async def _at_exchange(self) -> tuple[int, int]:
         """Return how many orders rest and how many positions are held at the exchange."""
         async with self._exchange() as exchange:
-            listed = await exchange.instruments()
-            view = await exchange.account_view()
+            # The runtime may have used up what the exchange answers in a minute.
+            listed = await patiently(exchange.instruments)
+            view = await patiently(exchange.account_view)
+            resting = await patiently(exchange.open_orders)
             held = [
                 symbol
                 for symbol, position in view.positions.items()
                 if not why_too_small(abs(position.signed_base), D(1_000_000), listed[symbol])
             ]
-            return len(await exchange.open_orders()), len(held)
+            return len(resting), len(held)
 
     @contextlib.asynccontextmanager
     async def _exchange(self) -> AsyncIterator[Exchange]:
