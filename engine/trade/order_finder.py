@@ -183,15 +183,28 @@ class OrderFinder:
         return [client.fetch_open_orders, *asked]
 
     async def _learn_owner(self, number: str, listing: Listing) -> None:
-        """Learn whose the order is that was filled."""
+        """Learn whose the order is that was filled.
+
+        Nothing is learned before every question was answered: a fill that is taken for somebody
+        else's because an answer was lost would never be counted.
+        """
         symbol = listing.instrument.symbol
         answer = await self._fetch(listing, "", number, is_apart=False)
-        client_id = self._client_id(answer or {})
+        client_id: str | None = None if answer is None else self._client_id(answer)
         if answer is None:
-            client_id = self.ids.owner(symbol, number, is_apart=True) or ""
-        self.ids.note_owner(symbol, number, client_id)
+            client_id = self.ids.owner(symbol, number, is_apart=True)
+        stops = await self._stops(listing)
+        if client_id is not None:
+            self.ids.note_owner(symbol, number, client_id)
+        for stop in stops:
+            became, ours = successor_of(stop), self._client_id(stop)
+            if became and ours:
+                self.ids.note_owner(symbol, became, ours)
+
+    async def _stops(self, listing: Listing) -> list[Mapping[str, Any]]:
+        """Return the conditional orders of a symbol, where an exchange lists them apart."""
         if not (self._markets.has_list_apart and self._client.has.get("fetchOrders")):
-            return
+            return []
 
         async def read() -> list[Mapping[str, Any]]:
             found: list[Mapping[str, Any]] = await self._client.fetch_orders(
@@ -199,7 +212,4 @@ class OrderFinder:
             )
             return found
 
-        for stop in await self._door.read(f"stops of {symbol}", read):
-            became, ours = successor_of(stop), self._client_id(stop)
-            if became and ours:
-                self.ids.note_owner(symbol, became, ours)
+        return await self._door.read(f"stops of {listing.instrument.symbol}", read)

@@ -126,6 +126,21 @@ async def test_fills_of_a_triggered_stop_are_ours_to_a_new_process(desk: Trading
         assert [fill.client_id for fill in await second.fills(BTC, 0)] == ["pk-a", "pk-b"]
 
 
+async def test_whose_a_fill_is_is_asked_again_when_an_answer_was_lost(desk: TradingDesk) -> None:
+    async with account_at(desk.url, is_perp=desk.is_perp) as first:
+        await first.submit(order("a"))
+        await first.submit(stop("b", "80"))
+    desk.trigger("pk-b", "80")
+    for asked in ("GET order", *(("GET allAlgoOrders",) if desk.is_perp else ())):
+        async with account_at(desk.url, is_perp=desk.is_perp) as second:
+            await second.instruments()
+            desk.misbehave(asked, "lost", "lost")
+            for _ in range(2):
+                with pytest.raises(VenueUnavailable, match="no usable answer"):
+                    await second.fills(BTC, 0)
+            assert [fill.client_id for fill in await second.fills(BTC, 0)] == ["pk-a", "pk-b"]
+
+
 async def test_target_and_cancelled_stop(venue: CcxtExchange) -> None:
     await venue.submit(order("a", qty_base=D(2)))
     target = order(
