@@ -1,19 +1,21 @@
-"""One real runtime with two backtesters.
+"""One real runtime with two backtesters and a paper account.
 
-Cycles, kills, poison, refusals, and an end without leftovers.
+Cycles, kills, poison, refusals, limits that change while it trades, and an end without leftovers.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +23,41 @@ import psutil
 import pytest
 
 from actors.owned_processes import owned
+from console.app import PaddockApp
+from console.session import Session
+from engine.clock import SystemClock
+from engine.config import load_config
+from engine.risk.verdict import RiskVerdict, RuleResult
+from engine.risk.words import percent
+from engine.store.commands import recent_commands
 from engine.store.cycles import CycleRow
+from engine.store.database import Store, sqlite_url
+from engine.store.events import events_page
+from engine.store.orders import get_order
+from engine.trade.accounts import PAPER, account_folder, account_latch
+from engine.trade.journal import JOURNAL_FILE
+from engine.trade.orders import Order, OrderState, Purpose
+from engine.trade.ours import STARTED
+from engine.trade.records import IntentRecord, NoteRecord, Record
+from tests.busy_strategies import busy_genome, store_strategies
 from tests.chaos.harness import PROJECT, Home
+from tests.chaos.journal_tail import JournalTail
+from tests.console.screen_reading import until_shown
+from tests.console.test_limit_keys import type_limit
 
 POISON = Path(__file__).parent / "poison"
 COUNT = 700
 SEED = 5
+# A bar closes each second. What correlates is refused elsewhere, and no rate halts.
+SPEED = 300.0
+TRADING = """
+[limits]
+position_frac = 0.1
+correlation_max = 1.0
+value_at_risk_frac = 1.0
+[orders]
+rate_per_minute = 100000
+"""
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -53,13 +84,93 @@ class Lab:
         return await self.home.start_cycle(seed=SEED, count=COUNT, state=state, **arguments)
 
 
+@dataclass(frozen=True)
+class Judged:
+    """An entry, as the journal tells that the risk officer judged it."""
+
+    client_id: str
+    verdict: RiskVerdict
+
+    @property
+    def is_sent(self) -> bool:
+        return self.verdict.allowed
+
+    def rule(self, name: str) -> RuleResult:
+        return next(result for result in self.verdict.rules if result.rule == name)
+
+
+class Entries:
+    """The entries in the journal of a home's paper account, read on from where the last stood."""
+
+    def __init__(self, home: Path) -> None:
+        self._journal = JournalTail(account_folder(home, PAPER) / JOURNAL_FILE, PAPER, "USDT")
+        self._n_read = 0
+
+    async def new_life(self) -> None:
+        """Wait for limits that change, and for the trader that begins with them."""
+        for topic in ("limits.changed", STARTED):
+            await self._next(partial(_is_note, topic))
+
+    async def next_judged(self) -> Judged:
+        """Wait for an entry that the officer held against a share of equity that it knew.
+
+        In the first instants of a trader's life prices and returns may be unknown: nothing enters.
+        """
+        while True:
+            record: Any = await self._next(_is_judged)
+            judged = Judged(record.request.client_id, record.verdict)
+            if not math.isnan(judged.rule("position_frac").value):
+                return judged
+
+    async def next_sent(self) -> Judged:
+        """Wait for an entry that may be sent; whatever is refused before is not too large."""
+        while not (judged := await self.next_judged()).is_sent:
+            assert judged.rule("position_frac").passed, judged.verdict.reason
+        return judged
+
+    async def _next(self, is_wanted: Callable[[Record], bool]) -> Record:
+        async with asyncio.timeout(60):
+            while True:
+                for line in self._journal.read()[self._n_read :]:
+                    self._n_read = line.seq + 1
+                    if is_wanted(line.record):
+                        return line.record
+                await asyncio.sleep(0.05)
+
+
+def _is_note(topic: str, record: Record) -> bool:
+    return isinstance(record, NoteRecord) and record.topic == topic
+
+
+def _is_judged(record: Record) -> bool:
+    if not isinstance(record, IntentRecord) or record.verdict is None:
+        return False
+    return record.request.purpose is Purpose.ENTRY
+
+
+async def _ended(store: Store, client_id: str) -> Order:
+    """Return an order once the store, which is told after the journal, has how it ended."""
+    async with asyncio.timeout(30):
+        while True:
+            order = await get_order(store, PAPER, client_id)
+            if order is not None and order.state.is_final:
+                return order
+            await asyncio.sleep(0.05)
+
+
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     folder = Path(tempfile.mkdtemp(prefix="lab-"))
     poison = folder / "poison.txt"
     paths = f"{POISON}:{PROJECT}"
     home = Home(
-        folder, workers=2, days=40, environment={"PYTHONPATH": paths, "CHAOS_POISON": str(poison)}
+        folder,
+        workers=2,
+        days=40,
+        trading=True,
+        speed=SPEED,
+        more=TRADING,
+        environment={"PYTHONPATH": paths, "CHAOS_POISON": str(poison)},
     )
     try:
         home.up()
@@ -216,6 +327,51 @@ async def test_after_a_power_cut_the_cycle_is_taken_up_again(lab: Lab) -> None:
     lab.home.up()
     row = await lab.home.finished(cycle_id)
     assert row.results_digest == lab.undisturbed.results_digest
+
+
+async def test_new_limits_judge_the_next_entry_and_more_risk_needs_its_name_and_a_reason(
+    lab: Lab,
+) -> None:
+    home, config = lab.home.home, load_config(lab.home.config)
+    account_latch(home, PAPER).arm("test", "to trade", SystemClock().now_at())
+    store = await Store.open(sqlite_url(home))
+    await store_strategies(store, [busy_genome(0, max_bars=1)], ["BTC/USDT"], 0)
+    entries = Entries(home)
+    before = (await entries.next_sent()).rule("position_frac")
+    assert (before.passed, before.limit) == (True, 0.1)
+
+    app = PaddockApp(Session(config, lab.home.config), starts_runtime=False)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await type_limit(pilot, "position_frac", "0.5%")
+        await until_shown(pilot, "Lower position_frac to 0.5%?")
+        await pilot.press("y")
+        await entries.new_life()
+        refused = await entries.next_judged()
+        rule = refused.rule("position_frac")
+        order = await _ended(store, refused.client_id)
+        assert (refused.is_sent, rule.passed, rule.limit) == (False, False, 0.005)
+        assert rule.value == pytest.approx(before.value, rel=0.1)
+        assert rule.message.startswith(f"BTC/USDT: {percent(rule.value)} of equity (")
+        assert rule.message.endswith("limit 0.5 %")
+        assert order.state is OrderState.REJECTED
+        assert order.reason.startswith(f"risk: {rule.message}")
+
+        await type_limit(pilot, "position_frac", "10%")
+        await until_shown(pilot, "Raise position_frac to 10.0%?")
+        await pilot.press("y", "enter", "enter")
+        assert load_config(lab.home.config).limits.position_frac == 0.005
+        await pilot.press("shift+tab", "backspace", *"position_frac", "enter", *"agreed", "enter")
+        await entries.new_life()
+    after = (await entries.next_sent()).rule("position_frac")
+    told = list(await events_page(store, kind="risk.limit", limit=10))
+    asked = [row for row in await recent_commands(store) if row.name == "limits.apply"]
+    await store.close()
+    assert (after.passed, after.limit) == (True, 0.1)
+    told.sort(key=lambda event: event.id)
+    assert [(event.fields["result"], event.fields["reason"]) for event in told] == [
+        ("changed", "lowered with a key"), ("asked", "agreed"), ("changed", "agreed"),
+    ]  # fmt: skip
+    assert [row.status for row in asked] == ["done", "done"]
 
 
 def test_what_computes_steps_back_behind_everything_else(lab: Lab) -> None:

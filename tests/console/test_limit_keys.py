@@ -67,7 +67,7 @@ async def _told(home: Path) -> list[EventRow]:
         await store.close()
 
 
-async def _type(pilot: Any, key: str, value: str) -> None:
+async def type_limit(pilot: Any, key: str, value: str) -> None:
     """Choose a limit and type its new value."""
     await pilot.press("7")
     await until_shown(pilot, "daily loss")
@@ -89,13 +89,13 @@ async def test_a_limit_is_lowered_in_the_file_after_a_yes_and_asked_of_the_runti
 ) -> None:
     app = open_console()
     async with app.run_test(size=SIZE) as pilot:
-        await _type(pilot, "position_frac", "8%")
+        await type_limit(pilot, "position_frac", "8%")
         await until_shown(pilot, "Lower position_frac to 8.0%?")
         assert "10.0% → 8.0% (fraction of equity)" in text_of(app)
         await pilot.press("enter")
         await until(pilot, lambda: not isinstance(app.screen, ConfirmScreen), "Cancel, the focus")
         assert load_config(file, {}).limits.position_frac == 0.1
-        await _type(pilot, "position_frac", "8%")
+        await type_limit(pilot, "position_frac", "8%")
         await until_shown(pilot, "Lower position_frac to 8.0%?")
         await pilot.press("y")
         await until_shown(pilot, "asked for limits.apply (request 4)")
@@ -118,7 +118,7 @@ async def test_a_limit_is_raised_only_after_its_name_and_a_reason(
 ) -> None:
     app = open_console()
     async with app.run_test(size=SIZE) as pilot:
-        await _type(pilot, "position_frac", "0.2")
+        await type_limit(pilot, "position_frac", "0.2")
         await until_shown(pilot, "Raise position_frac to 20.0%?")
         assert "▲ More can be lost" in text_of(app)
         await pilot.press(*"position_fra", "enter")
@@ -127,7 +127,7 @@ async def test_a_limit_is_raised_only_after_its_name_and_a_reason(
         assert load_config(file, {}).limits.position_frac == 0.1
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, TypedScreen), "no question")
-        await _type(pilot, "position_frac", "0.2")
+        await type_limit(pilot, "position_frac", "0.2")
         await until_shown(pilot, "Raise position_frac to 20.0%?")
         await pilot.press(*"position_frac", "enter", *"agreed", "enter")
         await until_shown(pilot, "asked for limits.apply (request 4)")
@@ -148,7 +148,7 @@ async def test_a_raise_that_cannot_be_recorded_is_not_made(
 
     monkeypatch.setattr(app, "tell", full)
     async with app.run_test(size=SIZE) as pilot:
-        await _type(pilot, "leverage_max", "4")
+        await type_limit(pilot, "leverage_max", "4")
         await until_shown(pilot, "Raise leverage_max to 4.00?")
         await pilot.press(*"leverage_max", "enter", *"why", "enter")
         await until_shown(pilot, "not raised, for it cannot be recorded: the disk is full")
@@ -162,7 +162,7 @@ async def test_what_is_not_allowed_changes_nothing_and_says_what_is(
     before = load_config(file, {})
     app = open_console()
     async with app.run_test(size=SIZE) as pilot:
-        await _type(pilot, "drawdown_stop_frac", "5%")
+        await type_limit(pilot, "drawdown_stop_frac", "5%")
         await until_shown(pilot, "Lower drawdown_stop_frac to 5.0%?")
         await pilot.press("y")
         await until_shown(pilot, "nothing was changed")
@@ -176,7 +176,7 @@ async def test_garbage_for_a_value_stays_in_the_question(
 ) -> None:
     app = open_console()
     async with app.run_test(size=SIZE) as pilot:
-        await _type(pilot, "position_frac", "ten")
+        await type_limit(pilot, "position_frac", "ten")
         await until_shown(pilot, "✗ 'ten' is not a number of fraction of equity")
         assert isinstance(app.screen, LimitScreen)
         await pilot.press("escape")
