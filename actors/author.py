@@ -17,7 +17,7 @@ from engine.evolve.judge import Judge, Judged
 from engine.evolve.language_model import LanguageModel, Message, Request, api_key
 from engine.evolve.order import Order
 from engine.evolve.prompts import repair_messages, schema_of
-from engine.evolve.token_budget import Prices, TokenBudget
+from engine.evolve.token_budget import Prices, Spending, TokenBudget
 from engine.store.json_text import storable
 from engine.store.transcripts import TranscriptRow
 
@@ -185,7 +185,18 @@ class Author:
     async def _asked(
         self, model: LanguageModel, request: Request, blank: TranscriptRow
     ) -> TranscriptRow:
-        is_sent = False
+        spending = Spending()
+        row = await self._answer_of(model, request, blank, spending)
+        return replace(
+            row,
+            tokens_in=spending.tokens_in,
+            tokens_out=spending.tokens_out,
+            cost_quote=float(spending.cost_quote),
+        )
+
+    async def _answer_of(
+        self, model: LanguageModel, request: Request, blank: TranscriptRow, spending: Spending
+    ) -> TranscriptRow:
         try:
             async with asyncio.timeout(self._until_s - self._clock.monotonic_s()):
                 async with self._in_flight:
@@ -193,26 +204,15 @@ class Author:
                         words = f"{self._n_failures} questions in a row had no answer"
                         return replace(blank, outcome="failed", reason=words)
                     self.tally.n_asked += 1
-                    is_sent = True
-                    answer = await model.ask(request)
+                    answer = await model.ask(request, spending)
         except TimeoutError:
             waited = f"the cycle waited {self._settings.patience_s:g} s"
-            late = replace(blank, outcome="late", reason=waited)
-            if not is_sent:
-                return late
-            worst = (request.tokens_bound, request.answer_tokens_max)
-            return replace(late, tokens_in=worst[0], tokens_out=worst[1])
+            return replace(blank, outcome="late", reason=waited)
         except BudgetError as error:
             return replace(blank, outcome="budget", reason=error.message[:_REASON_MAX])
         except LanguageModelError as error:
             self._n_failures += 1
-            return replace(
-                blank,
-                outcome="failed",
-                reason=error.message[:_REASON_MAX],
-                tokens_in=_count(error.fields.get("tokens_in")),
-                tokens_out=_count(error.fields.get("tokens_out")),
-            )
+            return replace(blank, outcome="failed", reason=error.message[:_REASON_MAX])
         self._n_failures = 0
         return replace(
             blank,
@@ -221,9 +221,6 @@ class Author:
             # As the store will give it back: a replay must judge the same text.
             answer=storable(answer.text),
             finish=storable(answer.finish),
-            tokens_in=answer.tokens_in,
-            tokens_out=answer.tokens_out,
-            cost_quote=answer.cost_quote,
             latency_s=answer.latency_s,
         )
 
@@ -282,7 +279,3 @@ def _with_verdict(row: TranscriptRow, judged: Judged) -> TranscriptRow:
         strategy_id=None if judged.draft is None else judged.draft.id,
         reason=storable(reason),
     )
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) else 0

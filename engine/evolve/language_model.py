@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from engine.evolve.token_budget import Spending
+
 KEY_VARIABLES = ("PADDOCK_OPENAI_API_KEY", "OPENAI_API_KEY")
 """Where the key may stand in the environment, the first one that is set counts."""
 
@@ -76,9 +78,7 @@ class Answer:
     Attributes
     ----------
     finish : why it ended: stop, length, content_filter or what else the server says
-    tokens_in, tokens_out : as the server counted them; as reserved where it did not say, and for
-        tries before this one whose answer was lost
-    cost_quote : of the answer itself, at the prices configured
+    tokens_in, tokens_out, cost_quote : see `Spending`
     latency_s : from the first try to the answer
     """
 
@@ -94,8 +94,12 @@ class Answer:
 class LanguageModel(Protocol):
     """A server that answers."""
 
-    async def ask(self, request: Request) -> Answer:
+    async def ask(self, request: Request, spending: Spending | None = None) -> Answer:
         """Return the answer to one question.
+
+        Parameters
+        ----------
+        spending : added to with each try, whether or not an answer comes of it
 
         Raises
         ------

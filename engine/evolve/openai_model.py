@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from engine.authoring_settings import LanguageModel as Settings
 from engine.errors import LanguageModelError
 from engine.evolve.language_model import Answer, Request, scrubbed
-from engine.evolve.token_budget import Reservation, TokenBudget
+from engine.evolve.token_budget import Reservation, Spending, TokenBudget
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -51,7 +51,7 @@ class OpenAIModel:
         self._sleep = sleep
         self._client: AsyncOpenAI | None = None
 
-    async def ask(self, request: Request) -> Answer:
+    async def ask(self, request: Request, spending: Spending | None = None) -> Answer:
         """Return the answer; failed tries that may succeed later are repeated.
 
         Raises
@@ -59,27 +59,20 @@ class OpenAIModel:
         BudgetError : it could cost more than what is left.
         LanguageModelError : refused for good, or still failing at the last try.
         """
-        began_s = time.monotonic()
-        lost_in = lost_out = turn = 0
+        began_s, turn = time.monotonic(), 0
+        spending = spending or Spending()
         while True:
-            held = await self.budget.reserve(request.tokens_bound, request.answer_tokens_max)
+            held = await self.budget.reserve(
+                request.tokens_bound, request.answer_tokens_max, spending
+            )
             try:
-                answer = await self._once(request, held, began_s)
-                return replace(
-                    answer,
-                    tokens_in=answer.tokens_in + lost_in,
-                    tokens_out=answer.tokens_out + lost_out,
-                )
+                return await self._once(request, held, began_s)
             except _Failed as failed:
-                # Whatever went wrong on the way may have been paid for.
-                if self.budget.forfeit(held):
-                    lost_in, lost_out = lost_in + held.tokens_in, lost_out + held.tokens_out
                 if not failed.is_worth_again or turn >= self._settings.retries:
-                    failed.error.fields.update(tokens_in=lost_in, tokens_out=lost_out)
                     raise failed.error from None
                 pause_s = _pause_s(failed.pause_s, turn, request)
             finally:
-                # A cancelled wait may have been paid for as well.
+                # Whatever went wrong on the way may have been paid for, a cancelled wait as well.
                 self.budget.forfeit(held)
             await self._sleep(pause_s)
             turn += 1
@@ -94,7 +87,12 @@ class OpenAIModel:
         reply = await self._send(request, held)
         answer = self._answer(reply, request, held, began_s)
         self.budget.settle(held, answer.tokens_in, answer.tokens_out)
-        return answer
+        return replace(
+            answer,
+            tokens_in=held.spending.tokens_in,
+            tokens_out=held.spending.tokens_out,
+            cost_quote=float(held.spending.cost_quote),
+        )
 
     async def _send(self, request: Request, held: Reservation) -> Any:
         import openai

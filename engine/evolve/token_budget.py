@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from engine.errors import BudgetError
@@ -28,12 +28,28 @@ class Prices:
         return (self.input_quote * tokens_in + self.output_quote * tokens_out) / _PER
 
 
+@dataclass(slots=True)
+class Spending:
+    """What one question took so far, tries whose answers were lost included.
+
+    Attributes
+    ----------
+    tokens_in, tokens_out : as counted by the server, or as reserved where it did not say
+    cost_quote : of both, at the prices configured
+    """
+
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost_quote: Decimal = Decimal(0)
+
+
 @dataclass(eq=False, slots=True)
 class Reservation:
     """The worst that one request may cost, held until it is settled."""
 
     tokens_in: int
     tokens_out: int
+    spending: Spending = field(default_factory=Spending)
 
 
 class TokenBudget:
@@ -72,8 +88,14 @@ class TokenBudget:
         """Return what so many tokens cost here."""
         return self._prices.cost(tokens_in, tokens_out)
 
-    async def reserve(self, tokens_in: int, tokens_out: int) -> Reservation:
+    async def reserve(
+        self, tokens_in: int, tokens_out: int, spending: Spending | None = None
+    ) -> Reservation:
         """Hold the worst case of one request; wait while others hold what it needs.
+
+        Parameters
+        ----------
+        spending : of the question, added to when the request is settled
 
         Raises
         ------
@@ -82,7 +104,7 @@ class TokenBudget:
         while True:
             reason = self._refusal(tokens_in, tokens_out)
             if reason is None:
-                held = Reservation(tokens_in, tokens_out)
+                held = Reservation(tokens_in, tokens_out, spending or Spending())
                 self._held.add(held)
                 return held
             if not self._held:
@@ -100,6 +122,9 @@ class TokenBudget:
         self._held.remove(held)
         self.tokens_in += tokens_in
         self.tokens_out += tokens_out
+        held.spending.tokens_in += tokens_in
+        held.spending.tokens_out += tokens_out
+        held.spending.cost_quote += self.cost(tokens_in, tokens_out)
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
         return True

@@ -15,7 +15,7 @@ from engine.authoring_settings import LanguageModel as Settings
 from engine.errors import BudgetError, LanguageModelError
 from engine.evolve.language_model import Message, Request, api_key
 from engine.evolve.openai_model import OpenAIModel
-from engine.evolve.token_budget import Prices, TokenBudget
+from engine.evolve.token_budget import Prices, Spending, TokenBudget
 from tests.openai_server import KEY, OpenAIServer, Reply
 
 PRICES = Prices.of(1.0, 2.0)
@@ -146,6 +146,18 @@ async def test_a_lost_answer_counts_as_paid_for_in_full() -> None:
         await model.close()
     assert (budget.tokens_in, budget.tokens_out) == (WORST[0] + 30, WORST[1] + 20)
     assert (answer.tokens_in, answer.tokens_out) == (budget.tokens_in, budget.tokens_out)
+
+
+async def test_what_lost_answers_took_is_told_when_the_budget_refuses_the_next_try() -> None:
+    budget, spending = TokenBudget(sum(WORST) + 10, Decimal(100), PRICES), Spending()
+    async with OpenAIServer(lambda _n, _b: Reply("x" * 400, cut=True)) as server:
+        model = a_model(server, budget)
+        with pytest.raises(BudgetError):
+            await model.ask(REQUEST, spending)
+        await model.close()
+    assert (spending.tokens_in, spending.tokens_out) == WORST
+    assert (budget.tokens_in, budget.tokens_out) == WORST
+    assert spending.cost_quote == budget.cost_quote == PRICES.cost(*WORST)
 
 
 async def test_an_answer_without_usage_counts_as_paid_for_in_full() -> None:
