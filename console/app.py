@@ -26,6 +26,7 @@ from console.first_minute import FirstMinute
 from console.format import clipped
 from console.halting import halt_all
 from console.idle_garbage import IdleGarbage
+from console.key_words import with_keys
 from console.keymap import read_keymap
 from console.kill_desk import KillDesk
 from console.kill_port import KillSwitch
@@ -261,7 +262,8 @@ class PaddockApp(Navigation, App[int]):
         """Show a sentence on the prompt's row."""
         frame = self.frame
         if frame is not None and frame.is_ready:
-            frame.query_one(PromptLine).say(clipped(text, max(20, self.size.width - 2)), level)
+            told = clipped(with_keys(self, text), max(20, self.size.width - 2))
+            frame.query_one(PromptLine).say(told, level)
 
     async def ask(self, name: str, arguments: dict[str, Any]) -> int:
         """Insert a command for the conductor and return its number.
@@ -327,7 +329,7 @@ class PaddockApp(Navigation, App[int]):
             return
         entry = find_by_word(word, place, self.keymap.entries)
         if entry is None:
-            self.say(f"unknown command {word!r}: ? lists what there is", "warn")
+            self.say(f"unknown command {word!r}: {{help}} lists what there is", "warn")
         elif entry.id == "open":
             self.open_strategy(argument.strip())
         elif entry.id == "record":
@@ -496,7 +498,7 @@ class PaddockApp(Navigation, App[int]):
 
     def is_allowed(self, entry_id: str) -> bool:
         """Return whether an entry can be used now; say why when it cannot."""
-        reason = why_disabled(entry_id, self.snapshot)
+        reason = with_keys(self, why_disabled(entry_id, self.snapshot))
         if reason:
             title = next(entry.title for entry in ENTRIES if entry.id == entry_id)
             self.say(f"{title}: {reason}", "warn")

@@ -95,7 +95,11 @@ def _why_no_alert(snapshot: Snapshot) -> str:
 def _why_no_deploy(snapshot: Snapshot) -> str:
     pages = None if snapshot.store is None else snapshot.store.pages
     deployed = None if pages is None else pages.deployed
-    return "nothing trades: + on screen 2 promotes a strategy" if deployed == () else ""
+    return (
+        "nothing trades: {strategies.strategy.promote} on screen 2 promotes a strategy"
+        if deployed == ()
+        else ""
+    )
 
 
 def _why_no_rollout(snapshot: Snapshot) -> str:

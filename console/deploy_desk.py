@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from textual.content import Content
 
+from console.bindings import Place
 from console.effects import named
 from console.format import duration, percent, short_id
 from console.screens.deployment_text import rollout_gates, step_after, step_before
@@ -37,7 +38,10 @@ class DeployDesk:
         """Ask for a strategy to be brought out as a Worker, after a yes."""
         if row.status not in _TRADES:
             words = f"deploy: {short_id(row.id)} is {row.status}: only what trades is deployed"
-            hint = "p resumes it" if row.status == "paused" else "+ on screen 2 promotes it first"
+            is_here = self._app.place is Place.DEPLOYMENTS
+            hint = "{strategies.strategy.promote} on screen 2 promotes it first"
+            if row.status == "paused":
+                hint = f"{'{entries.pause}' if is_here else '{strategy.pause}'} resumes it"
             self._app.say(f"{words}, {hint}", "warn")
             return
         self._app.questions.begin(self._deploy(row))
@@ -179,11 +183,11 @@ def _named(row: DeploymentRow) -> str:
 
 def _why_not_moved(row: DeploymentRow) -> str:
     if row.state == "live":
-        return f"{_named(row)} is live with all of its capital; u takes it back"
+        return f"{_named(row)} is live with all of its capital; {{rollback}} takes it back"
     if row.state == "checking":
         return f"{_named(row)} is still being checked"
     if row.state != "rolling":
         return f"{_named(row)} is {row.outcome or row.state}"
     if step_after(row.share_frac) is None:
         return f"{_named(row)} has all of its capital"
-    return f"{row.share_frac:.0%} is the first step; u takes {_named(row)} back"
+    return f"{row.share_frac:.0%} is the first step; {{rollback}} takes {_named(row)} back"

@@ -145,7 +145,7 @@ def flatten_symbol_lines(
         lines.append(f"▲ {cost.n_unmarked} of them have no known price: the cost is more")
     if orders:
         lines.append(f"its {len(orders)} open orders are cancelled first, protective stops too")
-    lines.append("Strategies may enter again: R on screen 7 forbids new exposure.")
+    lines.append("Strategies may enter again: {reduce} on screen 7 forbids new exposure.")
     return lines
 
 

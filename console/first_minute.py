@@ -55,7 +55,10 @@ class FirstMinute:
             self._offers_arming = True
             await self._app.send("cycle.start", arguments)
         else:
-            self._app.say("c starts a cycle, A arms the paper account, ? lists every key")
+            self._app.say(
+                "{cycle.start} starts a cycle, {paper.arm} arms the paper account, "
+                "{help} lists every key"
+            )
 
 
 def is_new_home(snapshot: Snapshot) -> bool:
@@ -89,5 +92,5 @@ def offer_lines(snapshot: Snapshot, count: int, n_symbols: int) -> list[str]:
         "2  Then the paper account may be armed: that is asked apart, and its",
         "   name is typed. Until then nothing trades, not even on paper.",
         "",
-        "^k or F9 halts everything, at any time. ? lists every key.",
+        "^k or F9 halts everything, at any time. {help} lists every key.",
     ]

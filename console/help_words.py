@@ -54,7 +54,10 @@ PLACE_WORDS: Mapping[Place, PlaceWords] = {
             ("refused", "candidates that are no fit programs, or that look into the future"),
             ("eta", "about how long the stage still takes, from its present speed"),
             ("controls", "strategies on shuffled bars; that many pass by luck alone"),
-            ("Needs you", "alerts that are still true; x marks one as seen, enter goes there"),
+            (
+                "Needs you",
+                "alerts that are still true; {alert.ack} marks one as seen, enter goes there",
+            ),
             ("requests", "what an operator asked for: waiting, taken, done or refused, and why"),
         ),
     ),
@@ -87,7 +90,7 @@ PLACE_WORDS: Mapping[Place, PlaceWords] = {
         "Runs of strategies over history: what was computed, when, at what cost, what failed.",
         (
             ("evaluation", "one strategy on one symbol and segment"),
-            ("failed", "no number came out; the row says why, r runs it again"),
+            ("failed", "no number came out; the row says why, {run.again} runs it again"),
         ),
     ),
     Place.LEARNERS: PlaceWords(
@@ -144,7 +147,7 @@ PLACE_WORDS: Mapping[Place, PlaceWords] = {
     ),
     Place.SETTINGS: PlaceWords(
         "Settings with their place in the file, what the doctor found, and the keys. Values "
-        "are changed in the file: e opens it, r reads it again.",
+        "are changed in the file: {edit} opens it, {reload} reads it again.",
         (
             ("running", "what this console was started with, where the file says otherwise"),
             ("doctor", "what is installed, reachable and configured, and what mends the rest"),

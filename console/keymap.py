@@ -36,6 +36,7 @@ _MOVING = (
 _KEY_NAMES = {sign: name for name, sign in SIGNS.items()}
 _NAMED = ("escape", "backspace", "space", "delete", "insert")
 _MODIFIER = re.compile(r"(ctrl|shift|alt)\+")
+NAMED_IN_TEXT = re.compile(r"\{([a-z]+(?:\.[a-z]+)*)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +57,40 @@ class Keymap:
         """Return the changed keys as Textual wants them: binding id to keys."""
         return {e.name: ",".join(e.keys) for e in self.entries if e.name in self.changed}
 
-    def shown(self, entry_id: str) -> str:
+    def shown(self, name: str, place: Place = Place.EVERYWHERE) -> str:
         """Return the first key of an entry as people read it, `:word` where it has none.
+
+        Parameters
+        ----------
+        name : its id, or its place and its id
+        place : whose entry is meant by an id that several places have
 
         Raises
         ------
         KeyError : no such entry.
         """
-        entry = next((entry for entry in self.entries if entry.id == entry_id), None)
+        meant = (f"{place}.{name}", name, f"{Place.EVERYWHERE}.{name}")
+        entry = next(
+            (entry for wish in meant for entry in self.entries if entry.name == wish), None
+        )
+        entry = entry or next((entry for entry in self.entries if entry.id == name), None)
         if entry is None:
-            raise KeyError(entry_id)
+            raise KeyError(name)
         return key_text(entry.keys[0]) if entry.keys else f":{entry.words[0]}"
+
+    def told(self, text: str, place: Place = Place.EVERYWHERE) -> str:
+        """Return a sentence with the operator's own keys where it names entries in braces.
+
+        `{cycle.start}` is the key that starts a cycle. Braces that name no entry stay: others
+        write sentences too.
+        """
+        return NAMED_IN_TEXT.sub(lambda found: self._shown_or(found[0], found[1], place), text)
+
+    def _shown_or(self, otherwise: str, name: str, place: Place) -> str:
+        try:
+            return self.shown(name, place)
+        except KeyError:
+            return otherwise
 
 
 def read_keymap(keys: Mapping[str, str], path: Path | None = None) -> Keymap:

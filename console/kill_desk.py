@@ -61,7 +61,8 @@ class KillDesk:
         outcome = self._app.session.latch_of(account).reduce(operator(), _REASON, now_at)
         problems = f" ({'; '.join(outcome.problems)})" if outcome.problems else ""
         self._app.say(
-            f"account {account} is {outcome.reading.state}: no new exposure{problems}; U re-arms",
+            f"account {account} is {outcome.reading.state}: no new exposure{problems}; "
+            "{rearm} re-arms",
             "warn" if outcome.problems else "ok",
         )
         self._app.look_now()

@@ -10,6 +10,7 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from console.availability import why_disabled
 from console.bindings import Entry, entries_at
+from console.key_words import with_keys
 
 if TYPE_CHECKING:
     from console.app import PaddockApp
@@ -46,4 +47,4 @@ class TablePalette(Provider):
 
     def _help(self, entry: Entry) -> str:
         reason = why_disabled(entry.id, self.console.snapshot)
-        return f"not now: {reason}" if reason else entry.key_text
+        return f"not now: {with_keys(self.screen, reason)}" if reason else entry.key_text

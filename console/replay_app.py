@@ -18,6 +18,7 @@ from console.app_messages import PollerFailed, Taken, Told
 from console.availability import RECORDING
 from console.bindings import Entry, Place, bindings_of, find_by_word
 from console.format import clock_time, day
+from console.key_words import with_keys
 from console.kill_port import Verb
 from console.recording_file import Recording
 from console.recording_writer import Shown
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
 
 _JUMP_MS = 60_000
 _HINT = (
-    "p pause  , . step  < > a minute  0 $ start, end  - + speed  o follow the operator  :at 14:02"
+    "{replay.pause} pause  {replay.previous} {replay.next} step  "
+    "{replay.backward} {replay.forward} a minute  {replay.start} {replay.end} start, end  "
+    "{replay.slower} {replay.faster} speed  {replay.follow} follow the operator  :at 14:02"
 )
 _NOTHING_HALTED = (
     "Nothing was halted: this plays what was recorded, and nothing trades behind it.\n\n"
@@ -49,7 +52,7 @@ _NOTHING_HALTED = (
 )
 _UNRECORDED = (
     "Settings are not part of a recording: what was configured may have changed since.\n\n"
-    "1 to 8 go to what was recorded."
+    "{go.overview} to {go.events} go to what was recorded."
 )
 
 
@@ -245,7 +248,11 @@ class ReplayApp(PaddockApp):
     def action_replay_pause(self) -> None:
         """Stand still, or play on; from the end, play from the start."""
         told = self._move(lambda head, now_s: head.toggle(now_s))
-        self.say("playing" if told.is_playing else "paused: p plays on, . and , step")
+        self.say(
+            "playing"
+            if told.is_playing
+            else "paused: {replay.pause} plays on, {replay.next} and {replay.previous} step"
+        )
 
     def action_replay_next(self) -> None:
         """Go one picture on."""
@@ -290,14 +297,14 @@ class ReplayApp(PaddockApp):
     def _follow(self) -> None:
         frame = self.frame
         if frame is not None and frame.is_ready and self._picture_at is None:
-            frame.query_one(PromptLine).hint(_HINT)
+            frame.query_one(PromptLine).hint(with_keys(self, _HINT))
         if self.screen is not frame:
             return
         now, wanted = self._place_now(), self._on_screen
         if self._followed is not None and now != self._followed:
             # The one who watches went somewhere: stay there.
             self.is_following, self._followed = False, None
-            self.say("o follows the operator again")
+            self.say("{replay.follow} follows the operator again")
         if not self.is_following:
             return
         if now != wanted:

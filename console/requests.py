@@ -63,7 +63,7 @@ class Requests:
             return
         effects = [
             "It ends for good. What it recorded stays in the ledger.",
-            "p pauses it instead.",
+            "{cycle.pause} pauses it instead.",
         ]
         if await self._is_confirmed(f"Cancel cycle {cycle.id}?", effects, "Cancel it"):
             await self._app.send("cycle.cancel", {"cycle_id": cycle.id})

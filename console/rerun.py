@@ -106,7 +106,7 @@ class Rerun:
 def rerun_content(rerun: Rerun) -> Content:
     """Return both sets of numbers, side by side."""
     if rerun.is_running:
-        return Content("running again…  x stops it")
+        return Content("running again…  {run.cancel} stops it")
     if rerun.problem:
         return Content.styled(f"✗ {rerun.problem}", "$error")
     lines = [Content.styled(f"{'':<14}{'recorded':>12}{'now':>12}", "$muted")]

@@ -175,7 +175,7 @@ class TradingDesk:
         if row.status == _LIVE:
             return f"{short_id(row.id)} is live already"
         if row.status == _PAUSED:
-            return f"{short_id(row.id)} is paused: p resumes it"
+            return f"{short_id(row.id)} is paused: {{strategy.pause}} resumes it"
         if row.status in _ENDED:
             return f"{short_id(row.id)} is {row.status}"
         if target == LIVE and not self._app.session.config.trading.live_exchange:

@@ -57,7 +57,10 @@ RUN_KEYS: Mapping[str, Any] = {
     "symbol": lambda row: row.symbol,
     "segment": lambda row: row.segment,
 }
-_NOTHING = "No backtest was recorded yet: c on screen 1 starts a cycle, whose backtests land here."
+_NOTHING = (
+    "No backtest was recorded yet: {cycle.start} on screen 1 starts a cycle, "
+    "whose backtests land here."
+)
 
 
 class BacktestsScreen(TablesScreen):
@@ -179,7 +182,7 @@ class BacktestsScreen(TablesScreen):
         if (row := self._row()) is None:
             self.console.say("no run is chosen", "warn")
         elif self._rerun is not None and self._rerun.is_running:
-            self.console.say("one run again is under way: x stops it", "warn")
+            self.console.say("one run again is under way: {run.cancel} stops it", "warn")
         else:
             self.console.questions.begin(self._ask_again(row))
 
@@ -189,7 +192,10 @@ class BacktestsScreen(TablesScreen):
             self._rerun.stop()
             self.console.say("stopped; nothing was recorded")
         else:
-            words = "x stops what r started; backtests of a cycle end with X on screen 1"
+            words = (
+                "{run.cancel} stops what {run.again} started; "
+                "backtests of a cycle end with {cycle.cancel} on screen 1"
+            )
             self.console.say(words, "warn")
 
     def action_id_copy(self) -> None:
@@ -200,7 +206,7 @@ class BacktestsScreen(TablesScreen):
     async def _ask_again(self, row: RunRow) -> None:
         lines = [
             f"{short_id(row.strategy_id)} on {row.symbol}, bars as [market] is configured now.",
-            "It runs in a process of its own; nothing is recorded. x stops it.",
+            "It runs in a process of its own; nothing is recorded. {run.cancel} stops it.",
         ]
         if not await self.console.questions.is_confirmed("Run it again?", lines, "Run"):
             return
@@ -220,9 +226,9 @@ class BacktestsScreen(TablesScreen):
 
     def _why_empty(self) -> str:
         if self._query.failed_only:
-            return "No run failed. ! or esc shows all again."
+            return "No run failed. {failed.only} or {back} shows all again."
         if self._query.text:
-            return f"No run matches {self._query.text!r}; esc shows all again."
+            return f"No run matches {self._query.text!r}; {{back}} shows all again."
         return _NOTHING
 
     def _show_run(self, now_at: int) -> None:

@@ -67,10 +67,12 @@ _KEYS: Mapping[str, Any] = {
     "drawdown": lambda row: row.max_drawdown,
 }
 _ORDER = ("rolling", "checking", "live", "draining", "ended")
-_NOTHING = "Nothing trades: + on screen 2 promotes a strategy to paper."
-_NO_VERSION = "No strategy was ever deployed as a Worker: tab, then d deploys one that trades."
+_NOTHING = "Nothing trades: {strategies.strategy.promote} on screen 2 promotes a strategy to paper."
+_NO_VERSION = (
+    "No strategy was ever deployed as a Worker: tab, then {deploy.new} deploys one that trades."
+)
 _TRADES_NOT = "that strategy does not trade any more: tab goes to those that do"
-_NO_CHOICE = "No version of the strategy under the cursor was deployed: d deploys it."
+_NO_CHOICE = "No version of the strategy under the cursor was deployed: {deploy.new} deploys it."
 
 
 class DeploymentsScreen(TablesScreen):

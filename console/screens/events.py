@@ -38,7 +38,10 @@ _COLUMNS = (
     LiveColumn("cycle", "cycle", 6, is_number=True, min_screen=100),
 )
 _TIMES = ("clock", "date", "age")
-_NOTHING = "Nothing was told yet: c on screen 1 starts a cycle, u starts the runtime."
+_NOTHING = (
+    "Nothing was told yet: {cycle.start} on screen 1 starts a cycle, "
+    "{runtime.start} starts the runtime."
+)
 
 
 class EventsScreen(TablesScreen):
@@ -91,7 +94,7 @@ class EventsScreen(TablesScreen):
         if self.is_following:
             words.append("following")
         elif view is not None:
-            words.append(f"paused, {view.n_newer:,} new: G goes there")
+            words.append(f"paused, {view.n_newer:,} new: {{bottom}} goes there")
         return " · ".join(words)
 
     def watch_for(self) -> Watch:
@@ -114,7 +117,7 @@ class EventsScreen(TablesScreen):
             rows, how = self._rows, self._time
             is_last = table.cursor_row >= table.row_count - 1
             table.say_when_empty(
-                f"No event matches {self._query.text!r}; esc shows all again."
+                f"No event matches {self._query.text!r}; {{back}} shows all again."
                 if self._query.text
                 else _NOTHING
             )
@@ -254,7 +257,11 @@ class EventsScreen(TablesScreen):
         table = self.query_one("#list", LiveTable)
         words, _, _ = words_of(self._sought)
         if not words:
-            self.console.say("/ says what to find; esc lists all again, n and N go on", "warn")
+            words = (
+                "{filter} says what to find; {back} lists all again, "
+                "{find.next} and {find.previous} go on"
+            )
+            self.console.say(words, "warn")
             return
         rows = list(self._rows.values())
         place = table.cursor_row + step

@@ -13,6 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from console.bindings import Place, acts, all_words
+from console.key_words import content_with_keys, with_keys
 from console.poller import Watch
 from console.screens.small import small_content
 from console.snapshot import Snapshot
@@ -73,7 +74,7 @@ class FrameScreen(Screen[None]):
         """Yield the frame around the body."""
         yield StatusBar()
         yield NavBar(self.NAME)
-        yield Crumbs(self.crumbs())
+        yield Crumbs(with_keys(self, self.crumbs()))
         with Container(id="body"):
             yield from self.body()
         yield Static("", id="small", markup=False)
@@ -102,7 +103,7 @@ class FrameScreen(Screen[None]):
         facts = self.console.status_facts()
         self.query_one(StatusBar).show(facts)
         self._redden(facts.snapshot)
-        self.query_one(Crumbs).show(self.crumbs())
+        self.query_one(Crumbs).show(with_keys(self, self.crumbs()))
         self.query_one(KeyBar).show(self.console.snapshot, self.console.keymap.entries)
 
     def refresh_all(self) -> None:
@@ -114,7 +115,7 @@ class FrameScreen(Screen[None]):
         if self.has_class("-small"):
             size = (self.size.width, self.size.height)
             words = small_content(snapshot, size, (MIN_WIDTH, MIN_HEIGHT))
-            self.query_one("#small", Static).update(words)
+            self.query_one("#small", Static).update(content_with_keys(self, words))
         elif snapshot is not None:
             self.show(snapshot, self.console.clock.now_at())
 

@@ -15,6 +15,7 @@ from console.bindings import Place, acts, bindings_of
 from console.effects import order_words
 from console.flatten_keys import FlattenKeys
 from console.halting import HaltFacts
+from console.key_words import content_with_keys
 from console.screens.halt_text import OverlayFacts, halt_content, halt_title
 from console.screens.typed import TypedQuestion
 
@@ -81,7 +82,8 @@ class HaltScreen(ModalScreen[None]):
             return
         box = self.query_one(VerticalScroll)
         box.border_title = halt_title(self._facts)
-        self.query_one(Static).update(self._content(max(40, (box.size.width or 100) - 1)))
+        content = self._content(max(40, (box.size.width or 100) - 1))
+        self.query_one(Static).update(content_with_keys(self, content))
 
     def on_key(self, event: Key) -> None:
         """Forget an F when anything but Y follows it."""

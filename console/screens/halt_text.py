@@ -238,7 +238,7 @@ def _key_lines(facts: OverlayFacts) -> list[Content]:
             " risk",
         ),
         Content.styled(
-            "Survives restarts; U on screen 7 re-arms; scripts/halt needs no console.",
+            "Survives restarts; {rearm} on screen 7 re-arms; scripts/halt needs no console.",
             "$muted",
         ),
     ]

@@ -97,14 +97,17 @@ def help_content(place: Place, snapshot: Snapshot | None, keymap: Keymap) -> Con
     here = entries_at(place, keymap.entries)
     own = {entry.name for entry in entries_of(place)}
     parts = [
-        ("", [Content(words.shows)] if words.shows else []),
+        ("", [Content(keymap.told(words.shows, place))] if words.shows else []),
         (
             str(place).capitalize(),
-            [_key_line(entry, snapshot) for entry in here if entry.name in own],
+            [_key_line(entry, snapshot, keymap) for entry in here if entry.name in own],
         ),
-        ("Words", _term_lines(words)),
-        ("Everywhere", [_key_line(entry, snapshot) for entry in here if entry.name not in own]),
-        ("The first rows", _term_lines(FRAME_WORDS)),
+        ("Words", _term_lines(words, keymap, place)),
+        (
+            "Everywhere",
+            [_key_line(entry, snapshot, keymap) for entry in here if entry.name not in own],
+        ),
+        ("The first rows", _term_lines(FRAME_WORDS, keymap, place)),
     ]
     lines: list[Content] = []
     for title, part in parts:
@@ -139,8 +142,8 @@ def keymap_content(keymap: Keymap) -> Content:
     return Content("\n").join(lines)
 
 
-def _key_line(entry: Entry, snapshot: Snapshot | None) -> Content:
-    reason = why_disabled(entry.id, snapshot)
+def _key_line(entry: Entry, snapshot: Snapshot | None, keymap: Keymap) -> Content:
+    reason = keymap.told(why_disabled(entry.id, snapshot), entry.place)
     typed = f"  :{entry.words[0]}{f' {entry.takes}' if entry.takes else ''}" if entry.words else ""
     return Content.assemble(
         (f"  {entry.key_text or '–':<15}", "bold $primary" if not reason else "$muted"),
@@ -150,8 +153,8 @@ def _key_line(entry: Entry, snapshot: Snapshot | None) -> Content:
     )
 
 
-def _term_lines(words: PlaceWords) -> list[Content]:
+def _term_lines(words: PlaceWords, keymap: Keymap, place: Place) -> list[Content]:
     return [
-        Content.assemble((f"  {term:<{_TERM_WIDTH}}", "bold"), f" {meaning}")
+        Content.assemble((f"  {term:<{_TERM_WIDTH}}", "bold"), f" {keymap.told(meaning, place)}")
         for term, meaning in words.terms
     ]

@@ -41,7 +41,9 @@ _ABSENT = (
     ("price predictor", "nothing: not in this version"),
     ("trading agent", "nothing: not in this version"),
 )
-_NOTHING = "Nothing was learned yet: c on screen 1 starts a cycle, which ends by learning."
+_NOTHING = (
+    "Nothing was learned yet: {cycle.start} on screen 1 starts a cycle, which ends by learning."
+)
 _EMPTY = {
     "pool": "The pool is empty: strategies with a defined fitness on validation enter it.",
     "patterns": "No pattern is remembered yet.",
@@ -119,7 +121,8 @@ class LearnersScreen(TablesScreen):
         """Return which list is shown, and how it is sorted."""
         order = self.row_orders[self._list]
         sort = "" if order.is_usual else f" {order.words}"
-        return f"learners › {self._list}{sort} · [ ] {' '.join(_LISTS)}"
+        steps = "{lesson.previous} {lesson.next}"
+        return f"learners › {self._list}{sort} · {steps} {' '.join(_LISTS)}"
 
     def row_order(self) -> RowOrder[Any] | None:
         """Return the order of the list; the learners keep their places."""
@@ -153,7 +156,10 @@ class LearnersScreen(TablesScreen):
         if strategy_id := self._ids.get(event.key):
             self.console.open_strategy(strategy_id)
         else:
-            self.console.say("enter opens strategies of the pool: [ ] goes there", "warn")
+            self.console.say(
+                "enter opens strategies of the pool: {lesson.previous} {lesson.next} goes there",
+                "warn",
+            )
 
     def action_lesson_next(self) -> None:
         """Show the next list."""

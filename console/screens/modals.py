@@ -11,6 +11,8 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
+from console.key_words import with_keys
+
 
 class ConfirmScreen(ModalScreen[bool]):
     """Ask for a yes; Cancel has the focus, so that enter never confirms by habit.
@@ -49,7 +51,7 @@ class ConfirmScreen(ModalScreen[bool]):
         """Yield the question and both answers."""
         with Vertical() as box:
             box.border_title = self._title
-            yield Static("\n".join(self._lines), markup=False)
+            yield Static(with_keys(self, "\n".join(self._lines)), markup=False)
             with Horizontal():
                 yield Button("Cancel (n)", id="cancel")
                 yield Button(f"{self._verb} (y)", id="ok", variant="primary")

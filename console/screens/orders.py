@@ -31,7 +31,10 @@ from console.trading_view import TradingView, TradingWatch
 from console.widgets.live_table import LiveTable
 
 POSITIONS, ORDERS, FILLS = "positions", "orders", "fills"
-_NOTHING_HELD = "No position. Strategies on paper open them: 2 lists all, + there promotes one."
+_NOTHING_HELD = (
+    "No position. Strategies on paper open them: {go.strategies} lists all, "
+    "{strategies.strategy.promote} there promotes one."
+)
 _NOTHING_OPEN = "No open order."
 _NOTHING_FILLED = "No fill yet in this account."
 
@@ -130,7 +133,9 @@ class OrdersScreen(TablesScreen):
         if not self.console.is_allowed("order.cancel"):
             return
         if self.table.id != ORDERS:
-            self.console.say("tab goes to the open orders: x cancels the one chosen there", "warn")
+            self.console.say(
+                "tab goes to the open orders: {order.cancel} cancels the one chosen there", "warn"
+            )
         elif client_ids := self.chosen_keys():
             self.console.desk.cancel_orders(client_ids, self.unmark)
 
@@ -164,7 +169,10 @@ class OrdersScreen(TablesScreen):
         return table
 
     def _show_nothing(self, snapshot: Snapshot) -> None:
-        words = snapshot.problem or "Nothing has traded in this home yet: u starts the runtime."
+        words = (
+            snapshot.problem
+            or "Nothing has traded in this home yet: {runtime.start} starts the runtime."
+        )
         for table_id, title in ((POSITIONS, "Positions"), (ORDERS, "Orders"), (FILLS, "Fills")):
             self._table(table_id, title, words)
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from textual.content import Content
 
-from console.bindings import key_text
 from console.controls_words import controls_words
 from console.format import (
     age,
@@ -106,7 +105,7 @@ def actors_content(snapshot: Snapshot, now_at: int, width: int, *, is_starting: 
         words = "The runtime is starting; this takes some seconds."
     lines = [Content.styled(words, "$warning" if snapshot.runtime.word != "alive" else "")]
     if not snapshot.runtime.is_alive and not is_starting:
-        lines.append(_keyed("u", "starts it; commands wait until it answers"))
+        lines.append(_keyed("runtime.start", "starts it; commands wait until it answers"))
     if beats:
         lines.append(Content(""))
         lines += listed
@@ -149,18 +148,18 @@ def _no_cycle(snapshot: Snapshot, width: int) -> Content:
         [
             Content("No cycle has run in this home yet."),
             Content(""),
-            _keyed("c", "starts one: breed strategies, backtest, learn"),
-            _keyed("A", "arms the paper account, once the runtime is up: until then no"),
+            _keyed("cycle.start", "starts one: breed strategies, backtest, learn"),
+            _keyed("paper.arm", "arms the paper account, once the runtime is up: until then no"),
             Content("   strategy trades, not even on paper"),
-            _keyed("question_mark", "lists every key"),
+            _keyed("help", "lists every key"),
             Content(""),
             Content.styled(f"Bars: {snapshot.market_label}{edge}", "$muted"),
         ]
     )
 
 
-def _keyed(key: str, words: str) -> Content:
-    return Content.assemble((f" {key_text(key)} ", "bold reverse"), f" {words}")
+def _keyed(name: str, words: str) -> Content:
+    return Content.assemble((f" {{{name}}} ", "bold reverse"), f" {words}")
 
 
 def _stage_line(stage: StageRow, now_at: int, width: int) -> Content:
@@ -207,7 +206,7 @@ def _time_left(stage: StageRow, now_at: int) -> str:
 
 def _outcome_lines(cycle: CycleRow, width: int) -> list[Content]:
     if cycle.status == "paused":
-        return [Content.assemble(("▲ paused ", "bold $warning"), "p resumes it")]
+        return [Content.assemble(("▲ paused ", "bold $warning"), "{cycle.pause} resumes it")]
     if cycle.status in ("failed", "cancelled"):
         reason = clipped(cycle.error or "no reason was recorded", width - 12)
         return [Content.assemble((f"✗ {cycle.status} ", "bold $error"), reason)]

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from textual.content import Content
 
-from console.bindings import key_text
 from console.block_chart import block_rows
 from console.format import clock_time, day, drawdown, short, signed_percent
 from console.money import quote, signed_quote
@@ -49,9 +48,9 @@ def equity_content(snapshot: Snapshot, width: int, height: int) -> Content:
             [
                 Content(f"Account {snapshot.account} has not traded yet."),
                 Content.assemble(
-                    (f" {key_text('2')} ", "bold reverse"),
+                    (" {go.strategies} ", "bold reverse"),
                     " lists strategies, ",
-                    (f" {key_text('plus')} ", "bold reverse"),
+                    (" {strategies.strategy.promote} ", "bold reverse"),
                     " promotes one to paper",
                 ),
             ]

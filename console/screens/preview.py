@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from textual.content import Content
 
-from console.bindings import key_text
 from console.format import (
     age,
     count,
@@ -59,11 +58,11 @@ def preview_content(
 
 def _nothing(snapshot: Snapshot | None, view: LeaderboardView | None) -> Content:
     if view is not None and view.query.text:
-        return Content(f"No strategy matches {view.query.text!r}; esc shows all again.")
+        return Content(f"No strategy matches {view.query.text!r}; {{back}} shows all again.")
     if snapshot is not None and snapshot.problem:
         return Content.styled(snapshot.problem, "$error")
     if view is None and snapshot is not None and snapshot.store is not None:
         return Content.styled("reading…", "$muted")
     return Content.assemble(
-        "No strategies yet. ", (f" {key_text('c')} ", "bold reverse"), " starts a cycle."
+        "No strategies yet. ", (" {cycle.start} ", "bold reverse"), " starts a cycle."
     )

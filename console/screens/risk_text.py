@@ -41,9 +41,9 @@ _LEVEL_GLYPHS = {"warn": ("▲", "$warning"), "error": ("✗", "$error")}
 _LIMIT_WIDTH = 46
 """What a limit's line takes beside its bar and its words."""
 _STATES = (
-    (TradingState.ACTIVE, "─R→"),
+    (TradingState.ACTIVE, "─{reduce}→"),
     (TradingState.REDUCING, "─^k→"),
-    (TradingState.HALTED, "─U→ ACTIVE"),
+    (TradingState.HALTED, "─{rearm}→ ACTIVE"),
 )
 
 
@@ -64,11 +64,11 @@ def state_content(
     if reading.reason:
         lines.append(Content.styled(f"  reason: {reading.reason}", "$muted"))
     if reading.cause is LatchCause.NOT_ARMED:
-        lines.append(Content("  never armed here: U arms it"))
+        lines.append(Content("  never armed here: {rearm} arms it"))
     lines += [_ladder(reading.state), _latch_line(snapshot, now_at, latch_file)]
     row = snapshot.account_row
     if row is None:
-        words = "gateway: has told nothing yet; u starts the runtime"
+        words = "gateway: has told nothing yet; {runtime.start} starts the runtime"
         lines.append(Content.styled(words, "$warning"))
     else:
         lines += _gateway_lines(snapshot, row, now_at)
@@ -117,7 +117,9 @@ def audit_content(
             Content.assemble(head, clipped(event.message, max(10, width - head.cell_length)))
         )
     if not lines:
-        quiet = "Nothing was done about risk yet. R reduces, ^k halts, t tests the switch."
+        quiet = (
+            "Nothing was done about risk yet. {reduce} reduces, ^k halts, {drill} tests the switch."
+        )
         lines = [Content.styled(quiet, "$muted")]
     return Content("\n").join(lines)
 
@@ -210,10 +212,10 @@ def _skew(skew_ms: int) -> str:
 def _drill_lines(drill: DrillRecord | None, now_at: int) -> list[Content]:
     name = ("last drill  ", "$muted")
     if drill is None:
-        return [Content.assemble(name, ("▲ never: t tests the switch", "$warning"))]
+        return [Content.assemble(name, ("▲ never: {drill} tests the switch", "$warning"))]
     when = f"{age(drill.at, now_at)} ago"
     if now_at - drill.at > DRILL_EVERY_MS:
-        head = Content.assemble(name, (f"▲ {when}: t tests the switch", "$warning"))
+        head = Content.assemble(name, (f"▲ {when}: {{drill}} tests the switch", "$warning"))
     else:
         head = Content.assemble(
             name, f"{when} ", ("✓", "$success") if drill.passed else ("✗", "$error")

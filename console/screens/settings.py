@@ -13,6 +13,7 @@ from textual.app import ComposeResult, SuspendNotSupported
 from textual.containers import Horizontal
 
 from console.bindings import Place, bindings_of
+from console.key_words import with_keys
 from console.keymap import Keymap
 from console.poller import Watch
 from console.reload_desk import ReloadDesk
@@ -92,7 +93,7 @@ class SettingsScreen(TablesScreen):
             return f"settings · {name} · ✗ {view.problem}"
         words = f"settings · {name} (valid)"
         if any(not row.is_same for row in view.rows):
-            words += " · changed since this console read it: r"
+            words += " · changed since this console read it: {reload}"
         if view.is_newer:
             words += " · changed after the runtime started: paddock down, then up"
         return words if self._kept == EVERYTHING else f"{words} · only {self._kept}"
@@ -209,13 +210,15 @@ class SettingsScreen(TablesScreen):
             table.border_subtitle = "from the environment only; values are never shown"
             rows = _secret_rows(colours)
         elif name == KEYS:
-            table.border_subtitle = "K says how to change them; F9 and ctrl+k always halt"
+            table.border_subtitle = with_keys(
+                self, "{keymap} says how to change them; F9 and ctrl+k always halt"
+            )
             rows = _key_rows(self.console.keymap)
         else:
             mine = [row for row in self._rows() if row.section == name]
-            table.border_subtitle = "e edits the file"
+            table.border_subtitle = with_keys(self, "{edit} edits the file")
             rows = {f"{row.section}.{row.key}": setting_cells(row, colours) for row in mine}
-        table.say_when_empty(f"Nothing is {self._kept}: d goes on.")
+        table.say_when_empty(f"Nothing is {self._kept}: {{changed.only}} goes on.")
         table.show_rows(tuple(rows), lambda key: rows[key])
 
     def _show_findings(self, colours: dict[str, str]) -> None:

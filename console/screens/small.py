@@ -41,7 +41,7 @@ def small_content(
     lines.append(
         Content.styled(
             f"This terminal is {size[0]}x{size[1]}; the console needs {least[0]}x{least[1]}. "
-            "q quits; the runtime keeps running.",
+            "{leave} quits; the runtime keeps running.",
             "$muted",
         )
     )

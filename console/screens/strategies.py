@@ -182,7 +182,7 @@ class StrategiesScreen(FrameScreen):
         if key in self._marked:
             self._marked.remove(key)
         elif len(self._marked) == MOST_COMPARED:
-            self.console.say(f"{MOST_COMPARED} are marked: m compares them", "warn")
+            self.console.say(f"{MOST_COMPARED} are marked: {{compare}} compares them", "warn")
             return
         else:
             self._marked.append(key)
@@ -196,7 +196,7 @@ class StrategiesScreen(FrameScreen):
         rows = {} if view is None else {row.id: row for row in view.rows}
         found = [rows[key] for key in self._marked if key in rows]
         if view is None or len(found) < 2:
-            self.console.say("space marks strategies: two to four of this list", "warn")
+            self.console.say("{mark} marks strategies: two to four of this list", "warn")
             return
         self.app.push_screen(CompareScreen([(row, view.fit.get(row.id)) for row in found]))
 

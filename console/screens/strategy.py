@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
-from textual.content import Content
 from textual.events import Resize
 from textual.widgets import OptionList, Static
 
 from console.bindings import Place, bindings_of
 from console.deploy_desk import DeployDesk
 from console.format import short_id
+from console.key_words import with_keys
 from console.pages import PagesWatch, RunsQuery
 from console.poller import Watch
 from console.screens.frame import FrameScreen
@@ -115,7 +115,7 @@ class StrategyScreen(FrameScreen):
         view = self._view()
         self.set_class(view is None, "-missing")
         if view is None:
-            self.query_one("#missing", Static).update(Content(self._missing(snapshot)))
+            self.query_one("#missing", Static).update(with_keys(self, self._missing(snapshot)))
             return
         self._whole_id = view.row.id
         names = symbols_of(view)
@@ -218,7 +218,7 @@ class StrategyScreen(FrameScreen):
             self.focus_body()
             self.refresh_all()
         else:
-            self.console.say("v works on the tabs Trades and Code", "warn")
+            self.console.say("{view.next} works on the tabs Trades and Code", "warn")
 
     def action_pane_zoom(self) -> None:
         """Show the focused pane alone, or all again."""
@@ -285,7 +285,7 @@ class StrategyScreen(FrameScreen):
         if not self._chosen.symbol:
             self.console.say("it has not been evaluated on any symbol yet", "warn")
         elif trades.running is not None:
-            self.console.say("trades are computed already: X stops that", "warn")
+            self.console.say("trades are computed already: {run.stop} stops that", "warn")
         else:
             self.open_tab(TradesTab.NAME)
             self.console.questions.begin(self._ask_again(view, trades))
@@ -295,7 +295,7 @@ class StrategyScreen(FrameScreen):
         if self.query_one(TradesTab).stop():
             self.console.say("stopped")
         else:
-            self.console.say("nothing runs: r computes the trades", "warn")
+            self.console.say("nothing runs: {run.again} computes the trades", "warn")
 
     def action_strategy_promote(self) -> None:
         """Promote it, after a question."""
@@ -322,7 +322,8 @@ class StrategyScreen(FrameScreen):
         what = "through paper trading, beside its backtest," if is_paired else "over its own bars"
         lines = [
             f"{short_id(view.row.id)} on {self._chosen.symbol} {what} in a process of its own.",
-            "Its trades are shown here and written to a CSV in reports/ of the home. X stops it.",
+            "Its trades are shown here and written to a CSV in reports/ of the home. "
+            "{run.stop} stops it.",
         ]
         if is_paired:
             lines.append("The ledger records it as a replay, which no gate reads.")
@@ -341,13 +342,13 @@ class StrategyScreen(FrameScreen):
 
     def _find(self, step: int) -> None:
         if not self.tab.find(step):
-            self.console.say("/ says what to find, on the tab Code", "warn")
+            self.console.say("{filter} says what to find, on the tab Code", "warn")
 
     def _sort(self, *, is_reversing: bool) -> None:
         if self.tab.step_sort(is_reversing=is_reversing):
             self.refresh_all()
         else:
-            self.console.say("s works on the tabs Trades and Backtests", "warn")
+            self.console.say("{sort.next} works on the tabs Trades and Backtests", "warn")
 
     def _move(self, of_rows: str, of_text: str) -> None:
         focused = self.focused
@@ -376,7 +377,9 @@ class StrategyScreen(FrameScreen):
         facts = None if view is None else view.facts
         versions = [] if facts is None else [row.version for row in facts.versions]
         if not versions:
-            self.console.say("it has no deployed version: d makes one once it trades", "warn")
+            self.console.say(
+                "it has no deployed version: {deploy.new} makes one once it trades", "warn"
+            )
             return
         now = self._chosen.version
         place = versions.index(now) if now in versions else len(versions) - 1
@@ -412,7 +415,7 @@ class StrategyScreen(FrameScreen):
         if self.console.is_watching(self.watch_for()):
             return (
                 f"No strategy has an id that starts with {self.strategy_id!r}, or several do. "
-                "esc goes back, 2 lists all."
+                "{back} goes back, {go.strategies} lists all."
             )
         return "reading…"
 

@@ -17,7 +17,9 @@ from console.widgets.panel import Panel
 from engine.store.filter_words import passes
 
 _KEYS: Mapping[str, Any] = RUN_KEYS
-_NOTHING = "It was never evaluated: c on screen 1 starts a cycle, whose backtests land here."
+_NOTHING = (
+    "It was never evaluated: {cycle.start} on screen 1 starts a cycle, whose backtests land here."
+)
 
 
 class BacktestsTab(StrategyTab):
@@ -65,9 +67,9 @@ class BacktestsTab(StrategyTab):
             table.show_rows(tuple(rows), lambda key: run_cells(rows[key], now_at, colours))
         table.border_subtitle = f"{len(self._rows):,} of {len(runs.rows):,}"
         table.say_when_empty(
-            f"No evaluation matches {self._text!r}; esc shows all again."
+            f"No evaluation matches {self._text!r}; {{back}} shows all again."
             if self._text
-            else f"None on {chosen.segment}: i shows the others."
+            else f"None on {chosen.segment}: {{segment.next}} shows the others."
             if chosen.segment and runs.rows
             else _NOTHING
         )

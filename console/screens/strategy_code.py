@@ -6,6 +6,7 @@ from textual.app import ComposeResult
 
 from console.format import short_id
 from console.genome_text import CodeLine, code_lines, difference_lines
+from console.key_words import with_keys
 from console.screens.strategy_tab import Chosen, StrategyTab
 from console.snapshot import Snapshot, StrategyView
 from console.widgets.live_table import LiveCell, LiveColumn, LiveTable, Row
@@ -60,7 +61,7 @@ class CodeTab(StrategyTab):
         n_changed = sum(line.mark != " " for line in self._lines.values())
         against = f", {n_changed:,} lines differ from {short_id(self._other)}"
         table.border_title = f"Code: {kind}{against if self._other else ''} (read only)"
-        table.border_subtitle = self._hint()
+        table.border_subtitle = with_keys(self, self._hint())
 
     @property
     def crumb(self) -> str:
@@ -122,4 +123,4 @@ class CodeTab(StrategyTab):
             return "no parent is stored: nothing to compare it with"
         after = ("", *self._parents)
         following = after[(after.index(self._other) + 1) % len(after)]
-        return f"v: {f'against parent {short_id(following)}' if following else 'alone'}"
+        return f"{{view.next}}: {f'against parent {short_id(following)}' if following else 'alone'}"

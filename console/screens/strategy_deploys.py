@@ -32,8 +32,8 @@ _COLUMNS = (
     LiveColumn("age", "age", 7, is_number=True),
 )
 _NOTHING = (
-    "It was never deployed. d brings it out as a Worker once it trades on paper or live; "
-    "+ promotes it."
+    "It was never deployed. {deploy.new} brings it out as a Worker once it trades on paper or "
+    "live; {strategy.promote} promotes it."
 )
 
 

@@ -22,7 +22,7 @@ from console.widgets.panel import Panel
 
 _NOTHING = (
     "No equity curve is stored: cycles keep those of the strategies that they promote. "
-    "r computes its trades again, on the tab Trades."
+    "{run.again} computes its trades again, on the tab Trades."
 )
 
 

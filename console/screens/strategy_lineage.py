@@ -92,7 +92,7 @@ class LineageTab(StrategyTab):
             held, colours = self._lines, self.app.theme_variables
             table.show_rows(tuple(held), lambda key: _cells(held[key], now_at, colours))
         table.border_subtitle = f"enter opens one · {len(rows) - 1:,} ancestors in six generations"
-        table.say_when_empty(f"No ancestor matches {self._text!r}; esc shows all again.")
+        table.say_when_empty(f"No ancestor matches {self._text!r}; {{back}} shows all again.")
         words = [Content.styled(LEGEND, "$muted")]
         if len(rows) == 1:
             words.append(Content("It has no stored parents: it was not bred from others."))

@@ -75,7 +75,10 @@ def metrics_content(view: StrategyView, symbol: str, width: int, now_at: int) ->
     measured = by_symbol(view)
     traded = account_lines(view, now_at)
     if not measured:
-        words = "It has not been evaluated yet: c on screen 1 starts a cycle, which does that."
+        words = (
+            "It has not been evaluated yet: {cycle.start} on screen 1 starts a cycle, "
+            "which does that."
+        )
         return Content("\n").join([Content.styled(words, "$muted"), *traded])
     order = (
         [symbol, *(name for name in measured if name != symbol)]
@@ -106,7 +109,9 @@ def metrics_content(view: StrategyView, symbol: str, width: int, now_at: int) ->
     ]
     hidden = sum(len(by_segment) for by_segment in measured.values()) - len(shown)
     if hidden:
-        lines.append(Content.styled(f"{hidden} more columns: m changes the symbol", "$muted"))
+        lines.append(
+            Content.styled(f"{hidden} more columns: {{symbol.next}} changes the symbol", "$muted")
+        )
     return Content("\n").join([*lines, *traded])
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from textual.app import ComposeResult
 
 from console.format import age, short_id
+from console.key_words import with_keys
 from console.row_order import RowOrder
 from console.screens.strategy_tab import Chosen, StrategyTab
 from console.screens.trade_text import (
@@ -42,9 +43,12 @@ _PAIR_KEYS: Mapping[str, Any] = {
     "cause": lambda pair: pair.cause,
 }
 _EMPTY = {
-    "backtest": "Trades of a backtest are not stored. r runs it again, in a process of its own.",
-    "accounts": "It has closed no trade in an account yet. + promotes it; v shows the backtest's.",
-    "side by side": "r replays its bars on paper, beside the backtest, in a process of its own.",
+    "backtest": "Trades of a backtest are not stored. {run.again} runs it again, in a process of "
+    "its own.",
+    "accounts": "It has closed no trade in an account yet. {strategy.promote} promotes it; "
+    "{view.next} shows the backtest's.",
+    "side by side": "{run.again} replays its bars on paper, beside the backtest, in a process of "
+    "its own.",
 }
 
 
@@ -131,8 +135,8 @@ class TradesTab(StrategyTab):
             self._list_trades(lines, chosen)
         table = self.table
         if table is not None:
-            table.border_title = self._title(view, chosen, run)
-            table.border_subtitle = self._subtitle(run, stored, now_at)
+            table.border_title = with_keys(self, self._title(view, chosen, run))
+            table.border_subtitle = with_keys(self, self._subtitle(run, stored, now_at))
             table.say_when_empty(self._why_empty(run))
         self._show_one()
 
@@ -224,11 +228,11 @@ class TradesTab(StrategyTab):
             "accounts": "Trades in accounts",
             "side by side": "Backtest and paper, trade by trade",
         }[self.mode]
-        return f"{whose}  {where} (v shows {_after(self.mode)})"
+        return f"{whose}  {where} ({{view.next}} shows {_after(self.mode)})"
 
     def _subtitle(self, run: TradeRun | None, stored: tuple[Any, ...], now_at: int) -> str:
         if run is not None and run.is_running:
-            return "◐ runs: X stops it"
+            return "◐ runs: {run.stop} stops it"
         if self.mode == "accounts" and stored:
             return f"the last ended {age(stored[-1].exit_at, now_at)} ago"
         if run is None or run.problem:
@@ -237,11 +241,11 @@ class TradesTab(StrategyTab):
 
     def _why_empty(self, run: TradeRun | None) -> str:
         if self._text:
-            return f"No trade matches {self._text!r}; esc shows all again."
+            return f"No trade matches {self._text!r}; {{back}} shows all again."
         if run is None:
             return _EMPTY[self.mode]
         if run.is_running:
-            return "runs in a process of its own… X stops it"
+            return "runs in a process of its own… {run.stop} stops it"
         return f"✗ {run.problem}" if run.problem else "It made no trade there."
 
 

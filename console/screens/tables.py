@@ -134,7 +134,7 @@ class TablesScreen(FrameScreen):
         table, key = self.table, self.table.selected_key
         if table.id not in self.MARKABLE:
             words = " and ".join(self.HOLDS[table_id] for table_id in self.MARKABLE)
-            self.console.say(f"space marks {words}: tab goes there", "warn")
+            self.console.say(f"{{mark}} marks {words}: tab goes there", "warn")
         elif key is not None:
             marked = self._marked.get(table.id, [])
             kept = [other for other in marked if other != key]

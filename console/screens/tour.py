@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -14,10 +12,10 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from console.key_words import with_keys
+
 if TYPE_CHECKING:
     from console.app import PaddockApp
-
-_NAME = re.compile(r"\{([a-z.]+)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,18 +138,12 @@ class TourScreen(ModalScreen[None]):
 
     def action_leave(self) -> None:
         """Stay on the screen that is below."""
-        cast("PaddockApp", self.app).say("`:tour` begins it again, ? explains each screen")
+        cast("PaddockApp", self.app).say("`:tour` begins it again, {help} explains each screen")
         self.dismiss(None)
 
     def _tell(self) -> None:
         step = STEPS[self._at]
-        keymap = cast("PaddockApp", self.app).keymap
         box = self.query_one(Vertical)
         box.border_title = f"{step.title} ({self._at + 1} of {len(STEPS)})"
         box.border_subtitle = "enter goes on, left back, esc leaves"
-        self.query_one(Static).update(Content(told(step.text, keymap.shown)))
-
-
-def told(text: str, shown: Callable[[str], str]) -> str:
-    """Return a step's text with the operator's own keys in it."""
-    return _NAME.sub(lambda found: shown(found[1]), text)
+        self.query_one(Static).update(Content(with_keys(self, step.text)))

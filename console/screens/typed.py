@@ -13,6 +13,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
+from console.key_words import content_with_keys
+
 
 @dataclass(frozen=True, slots=True)
 class TypedQuestion:
@@ -79,7 +81,8 @@ class TypedScreen(ModalScreen[TypedAnswer | None]):
         question = self._question
         with VerticalScroll(can_focus=False) as box:
             box.border_title = question.title
-            yield Static(Content("\n").join(question.effects), markup=False)
+            effects = content_with_keys(self, Content("\n").join(question.effects))
+            yield Static(effects, markup=False)
             yield Static("", markup=False)
             if question.why_not:
                 yield Static(f"Not now: {question.why_not}", id="why", markup=False)

@@ -16,6 +16,8 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from console.key_words import with_keys
+
 
 @dataclass(frozen=True, slots=True)
 class LiveColumn:
@@ -131,6 +133,7 @@ class LiveTable(ScrollView, can_focus=True):
 
     def say_when_empty(self, words: str) -> None:
         """Show these words in place of rows while there are none."""
+        words = with_keys(self, words)
         if words != self._empty_words:
             self._empty_words = words
             self.refresh()

@@ -7,6 +7,8 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
+from console.key_words import content_with_keys
+
 
 class Panel(VerticalScroll):
     """A box with a title.
@@ -54,6 +56,7 @@ class Panel(VerticalScroll):
             self.border_title = title
         self.border_subtitle = stale
         self.set_class(bool(stale), "-stale")
+        content = content_with_keys(self, content)
         if self._shown is None or self._shown != content:
             self._shown = content
             self._body.update(content)
