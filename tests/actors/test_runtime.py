@@ -6,16 +6,14 @@ Cycles, kills, poison, refusals, limits that change while it trades, and an end 
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,21 +25,17 @@ from console.app import PaddockApp
 from console.session import Session
 from engine.clock import SystemClock
 from engine.config import load_config
-from engine.risk.verdict import RiskVerdict, RuleResult
 from engine.risk.words import percent
 from engine.store.commands import recent_commands
 from engine.store.cycles import CycleRow
 from engine.store.database import Store, sqlite_url
 from engine.store.events import events_page
-from engine.store.orders import get_order
-from engine.trade.accounts import PAPER, account_folder, account_latch
-from engine.trade.journal import JOURNAL_FILE
-from engine.trade.orders import Order, OrderState, Purpose
-from engine.trade.ours import STARTED
-from engine.trade.records import IntentRecord, NoteRecord, Record
+from engine.trade.accounts import PAPER, account_latch
+from engine.trade.orders import OrderState
+from tests.actors.judged_entries import Entries, ended_order
 from tests.busy_strategies import busy_genome, store_strategies
 from tests.chaos.harness import PROJECT, Home
-from tests.chaos.journal_tail import JournalTail
+from tests.chaos.trade_kills import TRADER, Killing
 from tests.console.screen_reading import until_shown
 from tests.console.test_limit_keys import type_limit
 
@@ -69,6 +63,7 @@ class Lab:
     home: Home
     poison: Path
     undisturbed: CycleRow
+    is_trading: bool = False
 
     def forget_results(self) -> None:
         """Empty the ledger, so that the same cycle is computed and not looked up."""
@@ -83,79 +78,16 @@ class Lab:
         state = self.undisturbed.state_hash
         return await self.home.start_cycle(seed=SEED, count=COUNT, state=state, **arguments)
 
-
-@dataclass(frozen=True)
-class Judged:
-    """An entry, as the journal tells that the risk officer judged it."""
-
-    client_id: str
-    verdict: RiskVerdict
-
-    @property
-    def is_sent(self) -> bool:
-        return self.verdict.allowed
-
-    def rule(self, name: str) -> RuleResult:
-        return next(result for result in self.verdict.rules if result.rule == name)
-
-
-class Entries:
-    """The entries in the journal of a home's paper account, read on from where the last stood."""
-
-    def __init__(self, home: Path) -> None:
-        self._journal = JournalTail(account_folder(home, PAPER) / JOURNAL_FILE, PAPER, "USDT")
-        self._n_read = 0
-
-    async def new_life(self) -> None:
-        """Wait for limits that change, and for the trader that begins with them."""
-        for topic in ("limits.changed", STARTED):
-            await self._next(partial(_is_note, topic))
-
-    async def next_judged(self) -> Judged:
-        """Wait for an entry that the officer held against a share of equity that it knew.
-
-        In the first instants of a trader's life prices and returns may be unknown: nothing enters.
-        """
-        while True:
-            record: Any = await self._next(_is_judged)
-            judged = Judged(record.request.client_id, record.verdict)
-            if not math.isnan(judged.rule("position_frac").value):
-                return judged
-
-    async def next_sent(self) -> Judged:
-        """Wait for an entry that may be sent; whatever is refused before is not too large."""
-        while not (judged := await self.next_judged()).is_sent:
-            assert judged.rule("position_frac").passed, judged.verdict.reason
-        return judged
-
-    async def _next(self, is_wanted: Callable[[Record], bool]) -> Record:
-        async with asyncio.timeout(60):
-            while True:
-                for line in self._journal.read()[self._n_read :]:
-                    self._n_read = line.seq + 1
-                    if is_wanted(line.record):
-                        return line.record
-                await asyncio.sleep(0.05)
-
-
-def _is_note(topic: str, record: Record) -> bool:
-    return isinstance(record, NoteRecord) and record.topic == topic
-
-
-def _is_judged(record: Record) -> bool:
-    if not isinstance(record, IntentRecord) or record.verdict is None:
-        return False
-    return record.request.purpose is Purpose.ENTRY
-
-
-async def _ended(store: Store, client_id: str) -> Order:
-    """Return an order once the store, which is told after the journal, has how it ended."""
-    async with asyncio.timeout(30):
-        while True:
-            order = await get_order(store, PAPER, client_id)
-            if order is not None and order.state.is_final:
-                return order
-            await asyncio.sleep(0.05)
+    async def trade(self) -> None:
+        """Let a strategy trade on paper that enters again and again, once and for all tests."""
+        if self.is_trading:
+            return
+        self.is_trading = True
+        now_at = SystemClock().now_at()
+        account_latch(self.home.home, PAPER).arm("test", "to trade", now_at)
+        store = await Store.open(sqlite_url(self.home.home))
+        await store_strategies(store, [busy_genome(0, max_bars=1)], ["BTC/USDT"], now_at)
+        await store.close()
 
 
 @pytest.fixture(scope="module")
@@ -250,6 +182,7 @@ async def test_poison_stands_alone_and_the_cycle_goes_on(lab: Lab) -> None:
 
 async def test_a_paused_cycle_stands_still_and_goes_on_when_resumed(lab: Lab) -> None:
     cycle_id = await lab.again()
+    await lab.home.wait_progress(cycle_id, "generate", 0.0)
     paused = await lab.home.command("cycle.pause", {"cycle_id": cycle_id})
     again = await lab.home.command("cycle.pause", {})
     status = (await lab.home.cycle(cycle_id)).status
@@ -333,9 +266,8 @@ async def test_new_limits_judge_the_next_entry_and_more_risk_needs_its_name_and_
     lab: Lab,
 ) -> None:
     home, config = lab.home.home, load_config(lab.home.config)
-    account_latch(home, PAPER).arm("test", "to trade", SystemClock().now_at())
-    store = await Store.open(sqlite_url(home))
-    await store_strategies(store, [busy_genome(0, max_bars=1)], ["BTC/USDT"], 0)
+    await lab.trade()
+    store = await Store.open(sqlite_url(home), read_only=True)
     entries = Entries(home)
     before = (await entries.next_sent()).rule("position_frac")
     assert (before.passed, before.limit) == (True, 0.1)
@@ -348,7 +280,7 @@ async def test_new_limits_judge_the_next_entry_and_more_risk_needs_its_name_and_
         await entries.new_life()
         refused = await entries.next_judged()
         rule = refused.rule("position_frac")
-        order = await _ended(store, refused.client_id)
+        order = await ended_order(store, refused.client_id)
         assert (refused.is_sent, rule.passed, rule.limit) == (False, False, 0.005)
         assert rule.value == pytest.approx(before.value, rel=0.1)
         assert rule.message.startswith(f"BTC/USDT: {percent(rule.value)} of equity (")
@@ -372,6 +304,12 @@ async def test_new_limits_judge_the_next_entry_and_more_risk_needs_its_name_and_
         ("changed", "lowered with a key"), ("asked", "agreed"), ("changed", "agreed"),
     ]  # fmt: skip
     assert [row.status for row in asked] == ["done", "done"]
+
+
+async def test_a_trader_that_is_killed_while_it_trades_breaks_no_law(lab: Lab) -> None:
+    await lab.trade()
+    told = await Killing(lab.home, seed=1).kill(TRADER)
+    assert told["broken"] == []
 
 
 def test_what_computes_steps_back_behind_everything_else(lab: Lab) -> None:

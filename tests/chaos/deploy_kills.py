@@ -47,9 +47,8 @@ LIVE_S = 300.0
 class DeployKilling(Killing):
     """One runtime whose rollouts are disturbed."""
 
-    def __init__(self, folder: Path, seed: int, speed: float) -> None:
-        super().__init__(folder, seed, speed)
-        self.home = Home(folder, trading=True, speed=speed, more=MORE + DEPLOY)
+    def __init__(self, home: Home, seed: int) -> None:
+        super().__init__(home, seed)
         # The first of those that `begin` lets trade.
         self.strategy_id = busy_genome(0, max_bars=1).id
 
@@ -123,7 +122,8 @@ async def run_rollouts(
     folder: Path, rollouts: int, seed: int, speed: float, victims: tuple[str, ...] = VICTIMS
 ) -> list[dict[str, Any]]:
     """Disturb so many rollouts and return what each came to."""
-    killing = DeployKilling(folder, seed, speed)
+    home = Home(folder, trading=True, speed=speed, more=MORE + DEPLOY)
+    killing = DeployKilling(home, seed)
     found: list[dict[str, Any]] = []
     try:
         await killing.begin()

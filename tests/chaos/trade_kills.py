@@ -58,10 +58,16 @@ QUIET_EVERY = 20
 
 
 class Killing:
-    """One runtime that is killed again and again."""
+    """One runtime that is killed again and again.
 
-    def __init__(self, folder: Path, seed: int, speed: float) -> None:
-        self.home = Home(folder, trading=True, speed=speed, more=MORE)
+    Parameters
+    ----------
+    home : of a runtime that trades on paper; `begin` starts it
+    seed : of who is killed, and when
+    """
+
+    def __init__(self, home: Home, seed: int) -> None:
+        self.home = home
         self.draw = random.Random(seed)
         self.clock = SystemClock()
         self.journal = JournalTail(self.folder / JOURNAL_FILE, ACCOUNT, QUOTE)
@@ -81,9 +87,14 @@ class Killing:
                 raise RuntimeError("nothing was traded")
             await asyncio.sleep(0.2)
 
-    async def kill(self) -> dict[str, Any]:
-        """Kill somebody, wait until the account trades again, and return what was broken."""
-        victim = self.draw.choice(VICTIMS)
+    async def kill(self, victim: str = "") -> dict[str, Any]:
+        """Kill somebody, wait until the account trades again, and return what was broken.
+
+        Parameters
+        ----------
+        victim : one of `VICTIMS`; by default whoever is drawn
+        """
+        victim = victim or self.draw.choice(VICTIMS)
         await self._until_it_has_orders()
         await asyncio.sleep(self.draw.uniform(0.0, 2.0))
         killed_at, killed_s = self.clock.now_at(), time.monotonic()
@@ -272,7 +283,7 @@ async def run_kills(
     folder: Path, kills: int, seed: int, speed: float = 300.0
 ) -> list[dict[str, Any]]:
     """Kill so many times and return what each came to."""
-    killing = Killing(folder, seed, speed)
+    killing = Killing(Home(folder, trading=True, speed=speed, more=MORE), seed)
     found: list[dict[str, Any]] = []
     try:
         await killing.begin()

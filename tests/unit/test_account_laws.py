@@ -30,6 +30,7 @@ from engine.trade.simulated.venue_store import VenueStore
 from tests.chaos import trade_kills
 from tests.chaos.account_laws import book_over, misheld
 from tests.chaos.exchange_file import read_exchange
+from tests.chaos.harness import Home
 from tests.chaos.trade_kills import Killing
 from tests.unit.gateway_desk import entry, leaving, stop
 
@@ -42,7 +43,7 @@ class Account:
     """An exchange's file and a journal, made by hand: a long position, and a stop that rests."""
 
     def __init__(self, folder: Path, market_type: MarketType) -> None:
-        self.killing = Killing(folder, seed=1, speed=1.0)
+        self.killing = Killing(Home(folder, trading=True), seed=1)
         self.home = self.killing.home.home
         listed = Instrument(SYMBOL, market_type, D("0.01"), D("0.001"), D("0.001"), D(10))
         self.engine = MatchingEngine({SYMBOL: listed}, VenueRules(), {"USDT": D(100_000)})
