@@ -57,6 +57,7 @@ from console.talk import one_line, write_crash_log
 from console.terminal import missed_size
 from console.theme import THEME_NAMES, THEMES
 from console.trading_desk import TradingDesk
+from console.typed_ahead import TypedAhead
 from console.widgets.footer import PromptLine
 from console.widgets.status_bar import StatusFacts
 from engine.clock import Clock
@@ -142,6 +143,7 @@ class PaddockApp(Navigation, App[int]):
             lambda: self.current_mode,
         )
         self._poller = self.make_source()
+        self._typed_ahead = TypedAhead(self)
         self.set_keymap(self.keymap.for_textual)
         for theme in THEMES:
             self.register_theme(theme)
@@ -548,7 +550,7 @@ class PaddockApp(Navigation, App[int]):
         """Take note of keys on their way to where they are handled."""
         if isinstance(event, events.Key):
             self._garbage.key_pressed()
-        await super().on_event(event)
+        await self._typed_ahead.pass_on(event, super().on_event)
 
     def refresh_shown(self) -> None:
         """Bring the visible screen up to date with what is known."""

@@ -131,7 +131,8 @@ class PromptLine(Horizontal):
         field.value = text
         field.cursor_position = len(text)
         self.add_class("-typing")
-        field.focus()
+        # At once: what is typed next must find it.
+        self.screen.set_focus(field)
 
     def close(self) -> None:
         """Stop typing."""
@@ -144,8 +145,10 @@ class PromptLine(Horizontal):
             self.post_message(self.Typed(self._mark, event.value, is_final=False))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Pass the line on."""
+        """Pass the line on, once: what is typed behind it belongs to no line."""
         event.stop()
+        if not self.is_typing:
+            return
         mark, text = self._mark, event.value
         self.close()
         self.post_message(self.Typed(mark, text, is_final=True))
