@@ -299,8 +299,16 @@ class TradingHouse:
             await asyncio.sleep(0.2)
 
 
+async def _never(*_: object) -> None:
+    await asyncio.Event().wait()
+
+
 async def kill_trader(trader: Trader) -> None:
     """Let go of what the kernel lets go of when a process is killed."""
+    exchange: Any = trader._exchange
+    if exchange is not None:
+        # The dead send nothing, even when somebody is still inside a call of theirs.
+        exchange.submit = exchange.cancel = _never
     if trader._seats is not None:
         await trader._seats.stop()
     if trader._assembly is not None:
