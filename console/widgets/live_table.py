@@ -180,6 +180,13 @@ class LiveTable(ScrollView, can_focus=True):
             wanted = row if row < top else row - height + 1
             self.scroll_to(y=wanted, animate=False, immediate=True)
 
+    def on_resize(self) -> None:
+        """Keep the cursor in sight: it may have been put there before the size was known."""
+        self.call_after_refresh(self._show_cursor)
+
+    def _show_cursor(self) -> None:
+        self.move_cursor(self._cursor)
+
     def action_cursor_up(self) -> None:
         """Move one row up."""
         self.move_cursor(self._cursor - 1)
