@@ -10,7 +10,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
-from textual.events import Click
+from textual.events import Click, Resize
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
@@ -103,6 +103,7 @@ class LiveTable(ScrollView, can_focus=True):
         self._cursor = 0
         self._marked: frozenset[str] = frozenset()
         self._empty_words = ""
+        self._known_size: Size | None = None
         self.has_header = True
 
     @property
@@ -180,9 +181,12 @@ class LiveTable(ScrollView, can_focus=True):
             wanted = row if row < top else row - height + 1
             self.scroll_to(y=wanted, animate=False, immediate=True)
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: Resize) -> None:
         """Keep the cursor in sight: it may have been put there before the size was known."""
-        self.call_after_refresh(self._show_cursor)
+        # Told of new rows too: they move nobody who has scrolled away.
+        if event.size != self._known_size:
+            self._known_size = event.size
+            self.call_after_refresh(self._show_cursor)
 
     def _show_cursor(self) -> None:
         self.move_cursor(self._cursor)

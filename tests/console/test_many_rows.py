@@ -65,6 +65,25 @@ async def test_of_ten_thousand_rows_only_those_seen_are_ever_drawn() -> None:
         assert table.cursor_row == 0
 
 
+async def test_who_scrolls_away_from_the_cursor_is_left_there_when_rows_come() -> None:
+    app = _ManyRows()
+    async with app.run_test(size=(80, 24)) as pilot:
+        table = app.query_one(LiveTable)
+        table.fit_columns(80)
+        table.show_rows([str(n) for n in range(500)], app.cells)
+        await until_shown(pilot, "row 0 ")
+        await pilot.pause(0.2)
+        table.scroll_to(y=200, animate=False)
+        await until_shown(pilot, "row 200 ")
+        for n_rows in range(501, 506):
+            table.show_rows([str(n) for n in range(n_rows)], app.cells)
+            await pilot.pause()
+        await pilot.pause(0.2)
+        assert (round(table.scroll_y), table.cursor_row) == (200, 0)
+        await pilot.resize_terminal(80, 20)
+        await until_shown(pilot, "row 0 ")
+
+
 async def test_a_leaderboard_of_ten_thousand_lists_the_cap_of_all(
     tmp_path: Path, make_console: MakeConsole
 ) -> None:
