@@ -19,10 +19,11 @@ import ray.exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.ports import CALL_TIMEOUT_S, PeerLost
-from actors.priority import COMPUTING, step_back
+from actors.priority import niceness, step_back
 from actors.roster import PartSpec, build
 from engine.clock import SystemClock
 from engine.errors import InvariantError, PaddockError, RuntimeUnavailable
+from engine.garbage import set_aside
 from engine.store.events import Event
 from engine.store.heartbeats import HeartbeatRow
 
@@ -169,10 +170,11 @@ class Host:
         self._clock = SystemClock()
         self._recorder = RayPeer(RECORDER)
         self._began_at = self._clock.now_at()
-        if spec.kind in COMPUTING:
-            step_back(spec.config.runtime.worker_nice)
+        if nice := niceness(spec.kind, spec.config.runtime.worker_nice):
+            step_back(nice)
         self._part = build(spec, RayPeer, RayObjects(), self._failed)
         await self._part.start()
+        set_aside()
         self._beating = asyncio.create_task(self._beat())
 
     async def call(self, method: str, args: tuple[Any, ...]) -> Any:

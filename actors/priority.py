@@ -6,8 +6,22 @@ import contextlib
 import os
 from pathlib import Path
 
-# What computes in bulk gives way to what records, watches, trades, and is looked at.
-COMPUTING = frozenset({"backtester", "feeder", "generator", "learner"})
+# What computes in bulk gives way to what keeps the books of it, and both to what watches, trades
+# and is looked at: a cycle is never in a hurry.
+_COMPUTING = frozenset({"backtester", "feeder", "generator", "learner"})
+_KEEPING_BOOKS = frozenset({"conductor", "recorder"})
+
+
+def niceness(kind: str, worker_nice: int) -> int:
+    """Return how far a part of that kind steps back, 0 for not at all.
+
+    Parameters
+    ----------
+    worker_nice : of those that compute, 0 to 19
+    """
+    if kind in _COMPUTING:
+        return worker_nice
+    return worker_nice // 3 if kind in _KEEPING_BOOKS else 0
 
 
 def step_back(nice: int) -> None:

@@ -34,6 +34,7 @@ from actors.runtime_file import (
 from engine.clock import SystemClock
 from engine.config import load_config, with_settings
 from engine.errors import PaddockError, RuntimeUnavailable
+from engine.garbage import set_aside
 from engine.settings import Config
 
 _LOOK_S = 0.3
@@ -135,6 +136,7 @@ class Runtime:
         await self._wait_ready(names)
         await cluster.RayPeer("recorder").call("forget_others", names)
         await self._wait_warm(names)
+        set_aside()
         write_facts(self._home, self._facts(head))
         await self._tell("info", "runtime.up", f"runtime up: {self._workers} backtesters")
         _say(f"runtime up on home {self._home}: {self._workers} backtesters")

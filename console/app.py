@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, work
 from textual.app import App
+from textual.constants import MAX_FPS
 from textual.message import Message
 
 from console.app_messages import PollerFailed, Taken, Told
@@ -67,7 +68,7 @@ from engine.trade.accounts import PAPER
 if TYPE_CHECKING:
     from engine.store.events import Event
 
-FRAME_S = 1 / 60
+FRAME_S = 1 / MAX_FPS
 _BEAT_S = 0.5
 
 

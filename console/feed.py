@@ -7,6 +7,7 @@ often than the rest.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from console.pages_feed import PagesFeed
 from console.queries import cycle_controls, fit_scores, strategy_view
 from console.runtime_process import view_runtime
 from console.session import Session
+from console.slow_read import SlowRead
 from console.snapshot import (
     ControlsView,
     LeaderboardQuery,
@@ -38,8 +40,8 @@ if TYPE_CHECKING:
 N_RECENT_CYCLES = 60
 N_EVENTS = 100
 N_COMMANDS = 12
-_SLOW_EVERY_MS = 10_000
-_BOARD_EVERY_MS = 3_000
+_COUNT_EVERY_S = 10.0
+_BOARD_EVERY_S = 3.0
 _BUSY_BEATS = 6
 _LABELS = {"generated": "GENERATED", "store": "STORE", "ccxt": "LIVE"}
 
@@ -56,21 +58,20 @@ class Feed:
         self._session = session
         self._store: Store | None = None
         self._last: StoreView | None = None
-        self._slow_read_at: int | None = None
-        self._statuses: dict[str, int] = {}
-        self._trials_total: int | None = None
+        self._counts: SlowRead[tuple[dict[str, int], int]] = SlowRead(session.clock)
         self._best: dict[int, float] = {}
         self._controls: dict[int, ControlsView | None] = {}
         self._busy = _BusyMeter()
-        self._board: LeaderboardView | None = None
-        self._board_fact: object = None
-        self._board_read_at = 0
+        self._board: SlowRead[LeaderboardView] = SlowRead(session.clock)
         self._trading = TradingFeed(session.config.console.rows_max)
-        self._pages = PagesFeed(session.config.console.rows_max)
+        self._pages = PagesFeed(session.config.console.rows_max, session.clock)
         self._strategy: StrategyFeed | None = None
 
     async def close(self) -> None:
         """Let go of the store."""
+        for slow in (self._counts, self._board):
+            await slow.stop()
+        await self._pages.stop()
         store, self._store = self._store, None
         if store is not None:
             await store.close()
@@ -156,9 +157,7 @@ class Feed:
         n_answered = max((row.id for row in commands if row.finished_at is not None), default=0)
         beats = tuple(await heartbeats(store))
         now_at = self._session.clock.now_at()
-        if self._slow_read_at is None or now_at - self._slow_read_at >= _SLOW_EVERY_MS:
-            await self._read_slowly(store)
-            self._slow_read_at = now_at
+        counts = await self._counts.latest(lambda: _counts(store), every_s=_COUNT_EVERY_S)
         return StoreView(
             read_at=now_at,
             cycle=cycle,
@@ -170,8 +169,8 @@ class Feed:
             busy=self._busy.shares(beats),
             events=tuple(await events_page(store, level="info", limit=N_EVENTS)),
             commands=commands,
-            statuses=dict(self._statuses),
-            trials_total=self._trials_total,
+            statuses={} if counts is None else counts[0],
+            trials_total=None if counts is None else counts[1],
             leaderboard=None
             if query is None
             else await self._leaderboard(store, query, cycle, n_answered),
@@ -180,26 +179,20 @@ class Feed:
             pages=await self._pages.view(store, pages, now_at),
         )
 
-    async def _read_slowly(self, store: Store) -> None:
-        from engine.store.ledger import trials_total
-        from engine.store.strategies import count_statuses
-
-        self._statuses = await count_statuses(store)
-        self._trials_total = await trials_total(store)
-
     async def _best_fitness(
         self, store: Store, cycles: list[CycleRow]
     ) -> tuple[tuple[int, float], ...]:
-        from engine.store.strategies import leaderboard
+        from engine.store.strategies import best_fitness
 
-        # A finished cycle's best never changes again, so each is asked for once.
+        # A finished cycle's best never changes again; most say theirs, others are asked for once.
         found: list[tuple[int, float]] = []
         for cycle in reversed(cycles):
             if cycle.status not in ("done", "failed", "cancelled"):
                 continue
             if cycle.id not in self._best:
-                rows, _ = await leaderboard(store, cycle_id=cycle.id, limit=1)
-                self._best[cycle.id] = rows[0].fitness if rows else float("nan")
+                told = (cycle.summary or {}).get("best")
+                best = told[0]["fitness"] if told else await best_fitness(store, cycle.id)
+                self._best[cycle.id] = math.nan if best is None else float(best)
             found.append((cycle.id, self._best[cycle.id]))
         return tuple(found)
 
@@ -216,20 +209,15 @@ class Feed:
 
     async def _leaderboard(
         self, store: Store, query: LeaderboardQuery, cycle: CycleRow | None, n_answered: int
-    ) -> LeaderboardView:
+    ) -> LeaderboardView | None:
         # Standings change while a cycle runs and when one ends; at rest they are not read again.
-        now_at = self._session.clock.now_at()
-        fact = (query, n_answered, None if cycle is None else (cycle.id, cycle.status))
-        is_old = (
-            cycle is not None
-            and cycle.status == "running"
-            and now_at - self._board_read_at >= _BOARD_EVERY_MS
+        is_running = cycle is not None and cycle.status == "running"
+        return await self._board.latest(
+            lambda: _list(store, query),
+            every_s=_BOARD_EVERY_S if is_running else math.inf,
+            question=query,
+            state=(n_answered, None if cycle is None else (cycle.id, cycle.status)),
         )
-        board = self._board
-        if board is None or fact != self._board_fact or is_old:
-            board = await _list(store, query)
-            self._board, self._board_fact, self._board_read_at = board, fact, now_at
-        return board
 
     async def _detail(self, store: Store, strategy_id: str) -> StrategyView | None:
         try:
@@ -296,6 +284,13 @@ def _current(cycles: list[CycleRow]) -> CycleRow | None:
     if unfinished:
         return min(unfinished, key=lambda cycle: cycle.id)
     return cycles[0] if cycles else None
+
+
+async def _counts(store: Store) -> tuple[dict[str, int], int]:
+    from engine.store.ledger import trials_total
+    from engine.store.strategies import count_statuses
+
+    return await count_statuses(store), await trials_total(store)
 
 
 async def _list(store: Store, query: LeaderboardQuery) -> LeaderboardView:

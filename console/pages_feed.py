@@ -19,11 +19,13 @@ from console.pages import (
     RunsView,
     Weighed,
 )
+from console.slow_read import SlowRead
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from console.changes import ChangesView
+    from engine.clock import Clock
     from engine.evolve.learned_state import LearnedState
     from engine.store.database import Store
     from engine.store.deployments import DeploymentRow
@@ -42,7 +44,7 @@ N_LESSONS = 40
 N_POOL = 200
 N_WEIGHED = 40
 N_INSIGHTS = 60
-_COUNT_EVERY_MS = 10_000
+_COUNT_EVERY_S = 10.0
 
 
 class PagesFeed:
@@ -51,47 +53,48 @@ class PagesFeed:
     Parameters
     ----------
     rows_max : most rows of a table
+    clock : Clock
     """
 
-    def __init__(self, rows_max: int) -> None:
+    def __init__(self, rows_max: int, clock: Clock) -> None:
         self._rows_max = rows_max
         self._events = EventPages()
-        self._runs: RunsView | None = None
-        self._runs_fact: object = None
-        self._n_failed: int | None = None
-        self._counted_at: int | None = None
+        self._runs: SlowRead[RunsView] = SlowRead(clock)
+        self._n_failed: SlowRead[int] = SlowRead(clock)
         self._lessons: dict[str, Lesson] = {}
         self._learners: LearnersView | None = None
         self._learners_fact: object = None
-        self._changes: ChangesView | None = None
+        self._changes: SlowRead[ChangesView] = SlowRead(clock)
+
+    async def stop(self) -> None:
+        """End what is under way, before the store is closed."""
+        for slow in (self._runs, self._n_failed, self._changes):
+            await slow.stop()
 
     async def view(self, store: Store, watch: PagesWatch, now_at: int) -> PagesView:
         """Return the pages that are watched."""
         return PagesView(
             events=None if watch.events is None else await self._events.view(store, watch.events),
-            runs=None if watch.runs is None else await self._run_page(store, watch.runs, now_at),
+            runs=None if watch.runs is None else await self._run_page(store, watch.runs),
             learners=await self._lesson_page(store) if watch.learners else None,
             deployed=await _deployed(store, self._rows_max) if watch.deployments else None,
             versions=await _versions(store) if watch.deployments else (),
             changes=await self._changes_page(store, now_at) if watch.changes else None,
         )
 
-    async def _changes_page(self, store: Store, now_at: int) -> ChangesView:
-        if self._changes is None or now_at - self._changes.read_at >= _COUNT_EVERY_MS:
-            self._changes = await changes_since(store, now_at - DAY_MS, now_at)
-        return self._changes
+    async def _changes_page(self, store: Store, now_at: int) -> ChangesView | None:
+        return await self._changes.latest(
+            lambda: changes_since(store, now_at - DAY_MS, now_at), every_s=_COUNT_EVERY_S
+        )
 
-    async def _run_page(self, store: Store, query: RunsQuery, now_at: int) -> RunsView:
-        newest = await _newest_run(store)
-        if self._counted_at is None or now_at - self._counted_at >= _COUNT_EVERY_MS:
-            self._n_failed = await _count_failed(store)
-            self._counted_at = now_at
-        fact = (query, newest, self._n_failed)
-        view = self._runs
-        if view is None or fact != self._runs_fact:
-            view = RunsView(query, await _runs(store, query), self._n_failed)
-            self._runs, self._runs_fact = view, fact
-        return view
+    async def _run_page(self, store: Store, query: RunsQuery) -> RunsView | None:
+        n_failed = await self._n_failed.latest(lambda: _count_failed(store), every_s=_COUNT_EVERY_S)
+        return await self._runs.latest(
+            lambda: _runs_view(store, query, n_failed),
+            every_s=math.inf,
+            question=query,
+            state=(await _newest_run(store), n_failed),
+        )
 
     async def _lesson_page(self, store: Store) -> LearnersView:
         heads = await _lesson_heads(store)
@@ -233,6 +236,10 @@ async def _count_failed(store: Store) -> int:
     async with store.read() as connection:
         found = await connection.execute(statement.where(evaluations.c.status == "failed"))
         return int(found.scalar_one())
+
+
+async def _runs_view(store: Store, query: RunsQuery, n_failed: int | None) -> RunsView:
+    return RunsView(query, await _runs(store, query), n_failed)
 
 
 async def _runs(store: Store, query: RunsQuery) -> tuple[RunRow, ...]:

@@ -7,6 +7,9 @@ Snapshots are handed over by a callback that must be safe to call from another t
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import sys
 import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from engine.store.events import Event
 
 _JOIN_S = 2.0
+_NICE = 10
 MIN_POLL_S, MAX_POLL_S = 0.25, 10.0
 
 
@@ -198,6 +202,10 @@ class Poller:
             await store.close()
 
     def _main(self) -> None:
+        # On a busy machine whoever types goes first. Only Linux has a priority for each thread.
+        if sys.platform == "linux":
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
         try:
             asyncio.run(self._poll())
         except Exception as exc:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from console.app import PaddockApp
@@ -32,7 +31,6 @@ def run_console(
     UsageError : that file is there already.
     StoreError : it cannot be written.
     """
-    os.environ.setdefault("TEXTUAL_FPS", "60")
     lock = OperatorLock(session.home)
     why = "--read-only" if read_only else lock.take(operator(), session.clock.now_at())
     try:

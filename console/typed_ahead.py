@@ -1,7 +1,8 @@
-"""What is typed faster than a prompt opens: it waits, and lands in the prompt.
+"""What is typed faster than a prompt opens or a field is left waits, and lands where it belongs.
 
 Textual sends a key to what has the focus and looks for its binding when it has come back. Until `:`
-has come back and opened the prompt, keys behind it would still go to the screen, and act there.
+has come back and opened the prompt, keys behind it would still go to the screen, and act there; and
+what is typed behind a tab would still go into the field that it leaves.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from textual import events
 from textual.widgets import Input
 
 from console.screens.frame import FrameScreen
+from console.screens.typed import TypedScreen
 
 if TYPE_CHECKING:
     from console.app import PaddockApp
 
 _OPENERS = ("command", "filter")
+_LEAVERS = frozenset({"tab", "shift+tab"})
 # A screen that is gone to for the first time is not there at once.
 _LOOK_AGAIN_S = 0.02
 # A key never comes back when what had the focus went away, or kept it.
@@ -25,7 +28,7 @@ _PATIENCE_S = 2.0
 
 
 class TypedAhead:
-    """Hold keys back from a key that opens a prompt until that has been done.
+    """Hold keys back from a key that opens a prompt or leaves a field until that has been done.
 
     The keys that halt are never held back. What cannot be told where it belongs is dropped: it must
     not act on a screen.
@@ -83,16 +86,14 @@ class TypedAhead:
         return isinstance(event, events.Key) and event.key in self._halting
 
     def _may_open(self, event: events.Key) -> bool:
-        is_typing = isinstance(self._app.focused, Input)
-        return (
-            event.key in self._opening
-            and not is_typing
-            and isinstance(self._app.screen, FrameScreen)
-        )
+        screen = self._app.screen
+        if isinstance(self._app.focused, Input):
+            return event.key in _LEAVERS and isinstance(screen, TypedScreen)
+        return event.key in self._opening and isinstance(screen, FrameScreen)
 
     def _give_up(self, opener: events.Key) -> None:
         if self._opener is opener and not self._is_back:
             self._opener = None
             if self._held:
                 self._held = []
-                self._app.say("what was typed is lost: no prompt opened for it", "warn")
+                self._app.say("what was typed is lost: nothing opened to take it", "warn")

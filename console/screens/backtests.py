@@ -29,6 +29,7 @@ from console.states import state_style
 from console.widgets.footer import PromptLine
 from console.widgets.live_table import LiveCell, LiveColumn, LiveTable, Row
 from console.widgets.panel import Panel
+from console.widgets.titles import entitle
 
 RUN_COLUMNS = (
     LiveColumn("run", "run", 7, is_number=True),
@@ -142,7 +143,7 @@ class BacktestsScreen(TablesScreen):
         stale = ""
         if snapshot.store is not None and self.console.is_stale(now_at):
             stale = f"▲ {age(snapshot.store.read_at, now_at)} old"
-        table.border_subtitle = stale or f"the last {len(view.rows):,}"
+        entitle(table, foot=stale or f"the last {len(view.rows):,}")
         self._show_run(now_at)
 
     def on_live_table_highlighted(self, event: LiveTable.Highlighted) -> None:

@@ -24,6 +24,7 @@ from console.states import state_style
 from console.trading_view import TradingView
 from console.widgets.live_table import LiveCell, LiveColumn, LiveTable, Row
 from console.widgets.panel import Panel
+from console.widgets.titles import entitle
 
 if TYPE_CHECKING:
     from engine.store.deployments import DeploymentRow
@@ -128,9 +129,9 @@ class DeploymentsScreen(TablesScreen):
         """List what trades."""
         table = self.query_one("#list", LiveTable)
         versions = self.query_one("#versions", LiveTable)
-        versions.border_title = "Versions as Workers"
+        entitle(versions, title="Versions as Workers")
         versions.say_when_empty(snapshot.problem or _NO_VERSION)
-        table.border_title = "Strategies that trade"
+        entitle(table, title="Strategies that trade")
         table.say_when_empty(snapshot.problem or _NOTHING)
         store = snapshot.store
         pages = None if store is None else store.pages
@@ -152,9 +153,8 @@ class DeploymentsScreen(TablesScreen):
             lambda row: version_cells(row, now_at, colours),
         )
         stale = self.console.is_stale(now_at) and store is not None
-        table.border_subtitle = (
-            f"▲ {age(store.read_at, now_at)} old" if stale and store is not None else ""
-        )
+        old = f"▲ {age(store.read_at, now_at)} old" if stale and store is not None else ""
+        entitle(table, foot=old)
         self._show_version()
 
     def on_live_table_highlighted(self, event: LiveTable.Highlighted) -> None:

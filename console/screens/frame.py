@@ -127,7 +127,7 @@ class FrameScreen(Screen[None]):
 
     def _is_whole(self) -> bool:
         """Return whether the widgets stand: they come after the screen and go before it."""
-        return self.is_ready and bool(self.query(StatusBar))
+        return self.is_ready and any(isinstance(one, StatusBar) for one in self.children)
 
     def on_mount(self) -> None:
         """Show what is known already."""

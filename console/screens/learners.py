@@ -21,6 +21,7 @@ from console.snapshot import Snapshot
 from console.states import state_style
 from console.widgets.live_table import LiveCell, LiveColumn, LiveTable, Row
 from console.widgets.panel import Panel
+from console.widgets.titles import entitle
 
 _LEARNERS = (
     LiveColumn("name", "learner", 20),
@@ -137,8 +138,7 @@ class LearnersScreen(TablesScreen):
         view = self._view()
         colours = self.app.theme_variables
         learners = self.query_one("#learners", LiveTable)
-        learners.border_title = "Learners"
-        learners.border_subtitle = "" if view is None else view.problem
+        entitle(learners, title="Learners", foot="" if view is None else view.problem)
         rows = learner_rows(view, _is_learning(snapshot), now_at, colours)
         learners.show_rows(tuple(rows), lambda key: rows[key])
         lessons = () if view is None else view.lessons
@@ -182,12 +182,12 @@ class LearnersScreen(TablesScreen):
         self, snapshot: Snapshot, view: LearnersView | None, colours: dict[str, str]
     ) -> None:
         table = self.query_one("#held", LiveTable)
-        table.border_title = _TITLES[self._list]
+        entitle(table, title=_TITLES[self._list])
         has_lessons = view is not None and bool(view.lessons)
         table.say_when_empty(snapshot.problem or (_EMPTY[self._list] if has_lessons else _NOTHING))
         rows, self._ids = held_rows(view, self._list, self.row_orders[self._list], colours)
         table.show_rows(tuple(rows), lambda key: rows[key])
-        table.border_subtitle = f"{len(rows):,} rows" if rows else ""
+        entitle(table, foot=f"{len(rows):,} rows" if rows else "")
 
     def _view(self) -> LearnersView | None:
         snapshot = self.console.snapshot

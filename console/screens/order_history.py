@@ -19,6 +19,7 @@ from console.states import state_style
 from console.trading_view import OrderHistory, TradingWatch
 from console.widgets.live_table import LiveTable
 from console.widgets.panel import Panel
+from console.widgets.titles import entitle
 
 if TYPE_CHECKING:
     from engine.trade.orders import Order
@@ -79,8 +80,8 @@ class OrderScreen(TablesScreen):
         self.query_one("#became", Panel).show(became_content(history))
         others = {order.client_id: order for order in history.others}
         table = self.query_one("#others", LiveTable)
-        table.border_title = f"Orders on {history.order.request.symbol}, newest first"
-        table.border_subtitle = told
+        symbol = history.order.request.symbol
+        entitle(table, title=f"Orders on {symbol}, newest first", foot=told)
         account_at = view.account_at(now_at)
         colours = self.app.theme_variables
         table.show_rows(tuple(others), lambda key: order_cells(others[key], account_at, colours))

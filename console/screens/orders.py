@@ -29,6 +29,7 @@ from console.screens.tables import TablesScreen, account_age
 from console.snapshot import Snapshot
 from console.trading_view import TradingView, TradingWatch
 from console.widgets.live_table import LiveTable
+from console.widgets.titles import entitle
 
 POSITIONS, ORDERS, FILLS = "positions", "orders", "fills"
 _NOTHING_HELD = (
@@ -116,7 +117,7 @@ class OrdersScreen(TablesScreen):
         )
         told, is_old = account_age(snapshot, now_at)
         for table in (positions, orders, fills):
-            table.border_subtitle = told
+            entitle(table, foot=told)
             table.set_class(is_old, "-stale")
 
     def on_live_table_chosen(self, event: LiveTable.Chosen) -> None:
@@ -164,7 +165,7 @@ class OrdersScreen(TablesScreen):
 
     def _table(self, table_id: str, title: str, empty_words: str) -> LiveTable:
         table = self.query_one(f"#{table_id}", LiveTable)
-        table.border_title = title
+        entitle(table, title=title)
         table.say_when_empty(empty_words)
         return table
 

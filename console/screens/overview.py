@@ -31,6 +31,7 @@ from console.snapshot import Snapshot
 from console.trading_view import TradingView, TradingWatch
 from console.widgets.live_table import LiveTable
 from console.widgets.panel import Panel
+from console.widgets.titles import entitle
 
 _MOST_ALERTS, _MOST_ALERTS_NARROW = 5, 3
 
@@ -117,8 +118,8 @@ class OverviewScreen(FrameScreen):
             equity_content(snapshot, equity.text_width, equity.size.height),
             title=equity_title(snapshot),
             stale=stale or (told if is_old else ""),
+            foot=told,
         )
-        equity.border_subtitle = told
         self._show_alerts(snapshot.trading, stale)
 
     def on_live_table_chosen(self, event: LiveTable.Chosen) -> None:
@@ -173,8 +174,7 @@ class OverviewScreen(FrameScreen):
         table.styles.height = 2 + max(1, n_rows)
         table.set_class(not found, "-calm")
         table.has_header = False
-        table.border_title = alerts_title(view)
-        table.border_subtitle = stale
+        entitle(table, title=alerts_title(view), foot=stale)
         table.say_when_empty(NOTHING_NEEDED)
         table.show_rows(tuple(found), lambda key: alert_cells(found[key], colours))
 

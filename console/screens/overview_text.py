@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
@@ -116,15 +117,21 @@ def events_content(store: StoreView | None, width: int) -> Content:
     """Return events, newest first."""
     if store is None or not store.events:
         return Content.styled("Nothing has happened yet.", "$muted")
-    lines: list[Content] = []
-    for event in reversed(store.events):
-        glyph, style = _EVENT_STYLES.get(event.level, ("·", "$muted"))
-        head = Content.assemble(
-            (clock_time(event.at), "$muted"), " ", (glyph, style), f" {event.kind:<15} "
-        )
-        room = max(10, width - head.cell_length)
-        lines.append(Content.assemble(head, clipped(event.message, room)))
-    return Content("\n").join(lines)
+    told = tuple((row.at, row.level, row.kind, row.message) for row in reversed(store.events))
+    return _event_lines(told, width)
+
+
+# A hundred lines cost as much as the rest of the screen, and few are new from one look to the next.
+@lru_cache(maxsize=2)
+def _event_lines(told: tuple[tuple[int, str, str, str], ...], width: int) -> Content:
+    return Content("\n").join(_event_line(*words, width) for words in told)
+
+
+@lru_cache(maxsize=256)
+def _event_line(at: int, level: str, kind: str, message: str, width: int) -> Content:
+    glyph, style = _EVENT_STYLES.get(level, ("·", "$muted"))
+    head = Content.assemble((clock_time(at), "$muted"), " ", (glyph, style), f" {kind:<15} ")
+    return Content.assemble(head, clipped(message, max(10, width - head.cell_length)))
 
 
 def commands_content(store: StoreView | None, now_at: int, width: int) -> Content:

@@ -19,6 +19,7 @@ from console.states import state_style
 from console.widgets.footer import PromptLine
 from console.widgets.live_table import LiveCell, LiveColumn, LiveTable, Row
 from console.widgets.panel import Panel
+from console.widgets.titles import entitle
 
 if TYPE_CHECKING:
     from engine.store.strategies import StrategyRow
@@ -109,7 +110,7 @@ class StrategiesScreen(FrameScreen):
         stale = ""
         if snapshot.store is not None and self.console.is_stale(now_at):
             stale = f"▲ {age(snapshot.store.read_at, now_at)} old"
-        table.border_subtitle = stale
+        entitle(table, foot=stale)
         self._show_preview()
 
     def on_resize(self, event: Resize) -> None:

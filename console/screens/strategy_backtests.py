@@ -14,6 +14,7 @@ from console.screens.strategy_tab import Chosen, StrategyTab
 from console.snapshot import Snapshot, StrategyView
 from console.widgets.live_table import LiveTable
 from console.widgets.panel import Panel
+from console.widgets.titles import entitle
 from engine.store.filter_words import passes
 
 _KEYS: Mapping[str, Any] = RUN_KEYS
@@ -65,7 +66,7 @@ class BacktestsTab(StrategyTab):
             self._rows = {str(row.id): row for row in self._order.applied(kept)}
             rows, colours = self._rows, self.app.theme_variables
             table.show_rows(tuple(rows), lambda key: run_cells(rows[key], now_at, colours))
-        table.border_subtitle = f"{len(self._rows):,} of {len(runs.rows):,}"
+        entitle(table, foot=f"{len(self._rows):,} of {len(runs.rows):,}")
         table.say_when_empty(
             f"No evaluation matches {self._text!r}; {{back}} shows all again."
             if self._text

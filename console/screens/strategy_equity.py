@@ -19,6 +19,7 @@ from console.screens.strategy_text import curve_title, drawdown_curves, equity_c
 from console.snapshot import Snapshot, StrategyView
 from console.widgets.curve_plot import CurvePlot
 from console.widgets.panel import Panel
+from console.widgets.titles import entitle
 
 _NOTHING = (
     "No equity curve is stored: cycles keep those of the strategies that they promote. "
@@ -61,10 +62,10 @@ class EquityTab(StrategyTab):
         bands = band_curves(view, chosen.symbol, chosen.segment)
         plots = self.query_one("#equity-plots", Vertical)
         title = curve_title(chosen.symbol, [*equity, *traded])
-        plots.border_title = title if equity or traded else "No equity curve is stored"
+        entitle(plots, title=title if equity or traded else "No equity curve is stored")
         band = "grey: expected band 80 %" if bands else "no band: see below"
         more = "" if self.screen.has_class("-narrow") else " · drawdown below"
-        plots.border_subtitle = clipped(f"{band}{more}", max(20, self.size.width - 6))
+        entitle(plots, foot=clipped(f"{band}{more}", max(20, self.size.width - 6)))
         self.query_one("#equity-curves", CurvePlot).show([*bands, *equity, *traded])
         drawn = drawdown_curves([*equity, *traded])
         self.query_one("#equity-drawdown", CurvePlot).show(drawn, is_percent=True)

@@ -21,6 +21,7 @@ from console.screens.strategy_text import (
 from console.snapshot import Snapshot, StrategyView
 from console.widgets.curve_plot import CurvePlot
 from console.widgets.panel import Panel
+from console.widgets.titles import entitle
 
 
 class SummaryTab(StrategyTab):
@@ -90,18 +91,19 @@ class SummaryTab(StrategyTab):
     def _show_curves(self, view: StrategyView, chosen: Chosen) -> None:
         plots = self.query_one("#plots", Vertical)
         equity = equity_curves(view, chosen.symbol, chosen.segment)
-        plots.border_title = (
-            curve_title(chosen.symbol, equity)
+        entitle(
+            plots,
+            title=curve_title(chosen.symbol, equity)
             if equity
-            else "No equity curve is stored for this strategy"
+            else "No equity curve is stored for this strategy",
+            foot="" if self.screen.has_class("-narrow") else "drawdown below",
         )
-        plots.border_subtitle = "" if self.screen.has_class("-narrow") else "drawdown below"
         self.query_one("#equity", CurvePlot).show(equity)
         self.query_one("#drawdown", CurvePlot).show(drawdown_curves(equity), is_percent=True)
 
     def _show_lineage(self, view: StrategyView) -> None:
         is_narrow = self.screen.has_class("-narrow")
-        self.query_one("#lineage").border_subtitle = "tab: gates, below" if is_narrow else ""
+        entitle(self.query_one("#lineage"), foot="tab: gates, below" if is_narrow else "")
         ids = tuple(item.row.id for item in view.lineage)
         if ids == self._ancestors:
             return

@@ -26,6 +26,7 @@ from console.trade_lines import PairLine, TradeLine, stored_trades
 from console.trade_runs import TradeRun
 from console.widgets.live_table import LiveTable, Row
 from console.widgets.panel import Panel
+from console.widgets.titles import entitle
 from engine.store.filter_words import passes
 
 if TYPE_CHECKING:
@@ -135,8 +136,11 @@ class TradesTab(StrategyTab):
             self._list_trades(lines, chosen)
         table = self.table
         if table is not None:
-            table.border_title = with_keys(self, self._title(view, chosen, run))
-            table.border_subtitle = with_keys(self, self._subtitle(run, stored, now_at))
+            entitle(
+                table,
+                title=with_keys(self, self._title(view, chosen, run)),
+                foot=with_keys(self, self._subtitle(run, stored, now_at)),
+            )
             table.say_when_empty(self._why_empty(run))
         self._show_one()
 

@@ -53,11 +53,16 @@ class KeyBar(Static):
     def __init__(self, place: Place) -> None:
         super().__init__("", markup=False)
         self._place = place
+        self._shown: Content | None = None
 
     def show(self, snapshot: Snapshot | None, entries: Sequence[Entry] = ENTRIES) -> None:
         """Show the keys as they stand now."""
         width = self.size.width or 120
-        self.update(footer_content(self._place, snapshot, width, entries), layout=False)
+        content = footer_content(self._place, snapshot, width, entries)
+        # To Textual contents of other colours are equal.
+        if self._shown is None or not self._shown.is_same(content):
+            self._shown = content
+            self.update(content, layout=False)
 
 
 class PromptLine(Horizontal):

@@ -8,6 +8,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from console.key_words import content_with_keys
+from console.widgets.titles import entitle
 
 
 class Panel(VerticalScroll):
@@ -38,6 +39,7 @@ class Panel(VerticalScroll):
     def __init__(self, title: str, panel_id: str, *, wraps: bool = True) -> None:
         super().__init__(id=panel_id, classes="" if wraps else "-lines")
         self.border_title = title
+        self._is_cut = not wraps
         self._shown: Content | None = None
         self._body = Static("", markup=False)
 
@@ -50,13 +52,24 @@ class Panel(VerticalScroll):
         """Return how many cells a line may take; a sensible number before the first layout."""
         return max(20, (self.size.width or 62) - 1)
 
-    def show(self, content: Content, *, title: str | None = None, stale: str = "") -> None:
-        """Show this text, greyed with its age when it is stale."""
-        if title is not None and self.border_title != title:
-            self.border_title = title
-        self.border_subtitle = stale
+    def show(
+        self, content: Content, *, title: str | None = None, stale: str = "", foot: str = ""
+    ) -> None:
+        """Show this text, greyed with its age when it is stale.
+
+        Parameters
+        ----------
+        foot : stands in the lower border; the age when empty
+        """
+        entitle(self, title=title, foot=foot or stale)
         self.set_class(bool(stale), "-stale")
         content = content_with_keys(self, content)
-        if self._shown is None or self._shown != content:
-            self._shown = content
-            self._body.update(content)
+        before, self._shown = self._shown, content
+        # To Textual contents of other colours are equal.
+        if before is None or not before.is_same(content):
+            is_as_high = before is not None and self._is_as_high(before, content)
+            self._body.update(content, layout=not is_as_high)
+
+    def _is_as_high(self, before: Content, content: Content) -> bool:
+        # Lines that are cut take a row each.
+        return self._is_cut and before.plain.count("\n") == content.plain.count("\n")

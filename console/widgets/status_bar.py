@@ -259,6 +259,7 @@ class Crumbs(Static):
     def __init__(self, text: str) -> None:
         super().__init__("", markup=False)
         self._text = text
+        self._shown = ""
 
     def show(self, text: str) -> None:
         """Show this place."""
@@ -269,4 +270,7 @@ class Crumbs(Static):
         """Draw the line to the right edge."""
         width = self.size.width or 120
         text = clipped(self._text, width - 6)
-        self.update(f"── {text} " + "─" * max(0, width - cell_len(text) - 4), layout=False)
+        line = f"── {text} " + "─" * max(0, width - cell_len(text) - 4)
+        if line != self._shown:
+            self._shown = line
+            self.update(line, layout=False)

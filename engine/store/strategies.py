@@ -202,6 +202,14 @@ async def leaderboard(
         return rows, int((await connection.execute(total)).scalar_one())
 
 
+async def best_fitness(store: Store, cycle_id: int) -> float | None:
+    """Return the highest fitness that a cycle's new strategies reached, None when none has any."""
+    statement = select(func.max(strategies.c.fitness)).where(strategies.c.cycle_id == cycle_id)
+    async with store.read() as connection:
+        found = (await connection.execute(statement)).scalar_one()
+    return None if found is None else float(found)
+
+
 async def get_strategy(store: Store, id_or_prefix: str) -> StoredStrategy:
     """Return the one strategy whose id is, or starts with, what is given.
 

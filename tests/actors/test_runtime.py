@@ -320,9 +320,10 @@ def test_what_computes_steps_back_behind_everything_else(lab: Lab) -> None:
         niceness[title], sessions[title] = process.nice(), os.getsid(process.pid)
     for part in ("Backtester", "Feeder", "Generator", "Learner"):
         assert niceness[f"ray::{part}"] == 15
-    assert niceness["ray::Conductor"] == 0
+    assert (niceness["ray::Conductor"], niceness["ray::Recorder"]) == (5, 5)
+    assert (niceness["ray::Trader"], niceness["ray::Watchdog"]) == (0, 0)
     # Where the kernel groups processes by session, only a session of their own lets them give way.
-    assert sessions["ray::Backtester"] != sessions["ray::Conductor"]
+    assert len({sessions[f"ray::{part}"] for part in ("Backtester", "Conductor", "Trader")}) == 3
 
 
 def test_down_leaves_no_process_and_no_trace(lab: Lab) -> None:

@@ -1,0 +1,2 @@
+# Before any test imports Textual, which reads its settings once.
+import console as console

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from textual.pilot import Pilot
+from textual.screen import Screen
 from textual.widget import Widget
 
 from console.app import PaddockApp
@@ -43,7 +44,7 @@ SCREENS = (
     ("strategy", "2 enter", ("tab",)),
     ("backtests", "3", ("j",) * 20 + ("k",) * 20),
     ("learners", "4", _ROWS),
-    ("orders", "5", _ROWS),
+    ("orders", "5", ("tab",)),
     ("deployments", "6", ("tab",)),
     ("risk", "7", ("tab", "l", "l")),
     ("events", "8", ("k",) * 10 + ("j",) * 10),
@@ -57,17 +58,29 @@ async def _fill(home: Path) -> None:
     await fill_pages(home)
 
 
-def _state(app: PaddockApp) -> object:
-    """Return what a key changes of what is seen."""
-    screen = app.screen
-    focused = screen.focused
-    return (
-        screen,
-        id(focused),
-        tuple(table.cursor_row for table in screen.query(LiveTable)),
-        tuple(round(one.scroll_y) for one in screen.query(Widget) if one.is_scrollable),
-        tuple(one.id for one in screen.query(".-zoomed")),
-    )
+class _Sight:
+    """What a key may change of one screen: its widgets are looked up once, and read often.
+
+    Looking for them in every picture would take as long as the picture.
+    """
+
+    def __init__(self, screen: Screen[Any]) -> None:
+        self._screen = screen
+        widgets = list(screen.query(Widget))
+        self._tables = [one for one in widgets if isinstance(one, LiveTable)]
+        self._scrolled = [one for one in widgets if one.is_scrollable]
+        self._panes = [one for one in widgets if one.can_focus]
+
+    def state(self, app: PaddockApp) -> object:
+        """Return what is seen of it now; another screen in its place differs from all of these."""
+        if app.screen is not self._screen:
+            return app.screen
+        return (
+            id(self._screen.focused),
+            tuple(table.cursor_row for table in self._tables),
+            tuple(round(one.scroll_y) for one in self._scrolled),
+            tuple(one.id for one in self._panes if one.has_class("-zoomed")),
+        )
 
 
 class Stopwatch:
@@ -76,13 +89,14 @@ class Stopwatch:
     def __init__(self, app: PaddockApp) -> None:
         self._app = app
         self._painted = asyncio.Event()
+        self._sight = _Sight(app.screen)
         self._before: object = None
         driver: Any = app._driver
         driver.on_write = self._look
 
     def _look(self) -> None:
         # A poll paints as well; what counts is the picture that has what the key asked for.
-        if _state(self._app) != self._before:
+        if self._sight.state(self._app) != self._before:
             self._painted.set()
 
     async def press(self, key: str) -> tuple[float, float] | None:
@@ -91,7 +105,8 @@ class Stopwatch:
         None for a key that changed nothing.
         """
         self._painted.clear()
-        self._before = _state(self._app)
+        self._sight = _Sight(self._app.screen)
+        self._before = self._sight.state(self._app)
         began_s, began_cpu_s = time.perf_counter(), time.thread_time()
         self._app.simulate_key(key)
         try:

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from textual.content import Content
 from textual.events import Key
 from textual.widgets import Input
 
 from console.screens.halt import HaltScreen
 from console.screens.modals import ConfirmScreen
+from console.screens.typed import TypedAnswer, TypedQuestion, TypedScreen
 from console.widgets.live_table import LiveTable
 from tests.console.conftest import MakeConsole
 from tests.console.real_terminal import Terminal
@@ -134,7 +136,7 @@ async def test_what_was_typed_for_a_prompt_that_never_opens_is_dropped_and_said_
         await pilot.press("2")
         await until_shown(pilot, "30 of 30")
         await pilot.press("colon", "s", "c")
-        await until_shown(pilot, "what was typed is lost: no prompt opened for it")
+        await until_shown(pilot, "what was typed is lost: nothing opened to take it")
         assert "sort fitness↓" in text_of(app)
         assert not isinstance(app.screen, ConfirmScreen)
         await pilot.press("s")
@@ -182,3 +184,26 @@ async def test_a_second_enter_in_a_burst_is_no_second_command(
             app.post_message(Key(key, key if len(key) == 1 else None))
         await until_shown(pilot, "events · following")
         assert "unknown command" not in text_of(app)
+
+
+async def test_what_is_typed_behind_a_tab_lands_in_the_next_field(
+    filled_home: Path, make_console: MakeConsole
+) -> None:
+    question = TypedQuestion(
+        "Arm account paper?", (Content("It is halted."),), "Arm", "paper", True
+    )
+    app = make_console(filled_home)
+    async with app.run_test(size=SIZE) as pilot:
+        await until_shown(pilot, "640/1,464")
+        answered: list[TypedAnswer | None] = []
+        app.push_screen(TypedScreen(question), answered.append)
+        await until_shown(pilot, "Reason, for the record:")
+        for key in (*"paper", "tab", *"calm", "shift+tab", *"s", "tab", *"!", "shift+tab", "end"):
+            app.post_message(Key(key, key if len(key) == 1 else None))
+        fields = app.screen.query(Input)
+        await until(
+            pilot, lambda: [one.value for one in fields] == ["papers", "calm!"], "both fields"
+        )
+        for key in ("backspace", "enter"):
+            app.post_message(Key(key, None))
+        await until(pilot, lambda: answered == [TypedAnswer("calm!")], "the answer")
