@@ -36,6 +36,7 @@ from console.commands.search import search
 from console.commands.serve import serve
 from console.commands.strategies import show, strategies
 from console.commands.validate import validate
+from console.pace import set_pace
 from console.session import Session, open_session
 from console.talk import (
     EXIT_DONE,
@@ -109,6 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code; every failure is one line on stderr."""
+    set_pace()
     command = typer.main.get_command(build_app())
     try:
         code = command.main(arguments, prog_name="paddock", standalone_mode=False)

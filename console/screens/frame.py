@@ -43,7 +43,6 @@ class FrameScreen(Screen[None]):
     FrameScreen.-small > #body, FrameScreen.-small > NavBar { display: none; }
     FrameScreen.-small > Crumbs { display: none; }
     FrameScreen.-small > #small { display: block; }
-    FrameScreen .-away { display: none !important; }
     FrameScreen .-zoomed {
         width: 100% !important; height: 1fr !important; max-height: 100% !important;
     }
@@ -64,6 +63,8 @@ class FrameScreen(Screen[None]):
         super().__init__()
         # Snapshots, sizes and keys may arrive before the widgets they are shown in.
         self.is_ready = False
+        self._zoomed: list[Widget] = []
+        self._away: list[Widget] = []
 
     @property
     def console(self) -> PaddockApp:
@@ -183,17 +184,25 @@ class FrameScreen(Screen[None]):
     @property
     def is_zoomed(self) -> bool:
         """Return whether one pane is shown alone."""
-        return bool(self.query(".-zoomed"))
+        return bool(self._zoomed)
 
     def zoom(self, pane: Widget | None) -> None:
         """Show one pane of the body alone, under the same first rows; all again for None."""
-        self.query(".-away").remove_class("-away")
-        self.query(".-zoomed").remove_class("-zoomed")
+        for widget in self._zoomed:
+            widget.remove_class("-zoomed")
+        # Not by a class: what it hides would have its styles worked out anew, all the way down.
+        for widget in self._away:
+            widget.styles.clear_rule("display")
+        self._zoomed, self._away = [], []
         while pane is not None and pane.id != "body":
-            for sibling in pane.siblings:
-                sibling.add_class("-away")
-            pane.add_class("-zoomed")
+            self._away += [one for one in pane.siblings if isinstance(one, Widget)]
+            self._zoomed.append(pane)
             pane = pane.parent if isinstance(pane.parent, Widget) else None
+        for widget in self._zoomed:
+            widget.add_class("-zoomed")
+        for widget in self._away:
+            widget.styles.display = "none"
+        self.refresh(layout=True)
 
     def go_back(self) -> bool:
         """Close a prompt or a zoomed pane; return False when there was nothing to close."""

@@ -1,2 +1,4 @@
-# Before any test imports Textual, which reads its settings once.
-import console as console
+from console.pace import set_pace
+
+# Before any test imports Textual, as the command line does.
+set_pace()
