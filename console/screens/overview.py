@@ -24,6 +24,7 @@ from console.screens.overview_trading import (
     alerts_title,
     equity_content,
     equity_title,
+    nothing_needed,
     object_of,
 )
 from console.screens.tables import account_age
@@ -120,7 +121,7 @@ class OverviewScreen(FrameScreen):
             stale=stale or (told if is_old else ""),
             foot=told,
         )
-        self._show_alerts(snapshot.trading, stale)
+        self._show_alerts(snapshot.trading, stale, nothing_needed(snapshot))
 
     def on_live_table_chosen(self, event: LiveTable.Chosen) -> None:
         """Go to what the alert is about."""
@@ -164,7 +165,7 @@ class OverviewScreen(FrameScreen):
         """Cancel the running cycle, after a yes."""
         self.console.action_cycle_cancel()
 
-    def _show_alerts(self, view: TradingView | None, stale: str) -> None:
+    def _show_alerts(self, view: TradingView | None, stale: str, calm: str) -> None:
         table = self.query_one("#alerts", LiveTable)
         found = {} if view is None else {row.key: row for row in view.alerts}
         colours = self.app.theme_variables
@@ -172,10 +173,10 @@ class OverviewScreen(FrameScreen):
         n_rows = min(len(found), most)
         # Borders and a row each, or the words that there is nothing.
         table.styles.height = 2 + max(1, n_rows)
-        table.set_class(not found, "-calm")
+        table.set_class(not found and calm == NOTHING_NEEDED, "-calm")
         table.has_header = False
         entitle(table, title=alerts_title(view), foot=stale)
-        table.say_when_empty(NOTHING_NEEDED)
+        table.say_when_empty(calm)
         table.show_rows(tuple(found), lambda key: alert_cells(found[key], colours))
 
     def _view(self) -> TradingView | None:

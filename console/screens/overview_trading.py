@@ -28,9 +28,17 @@ ALERT_COLUMNS = (
     LiveColumn("message", "why", 20, takes_rest=True),
 )
 NOTHING_NEEDED = "Nothing needs you."
+_UNWATCHED = "Positions are held and nobody watches them: {runtime.start} starts the runtime."
 _LABEL_WIDTH = 8
 _WHOLE_FROM = 10_000
 _SCREEN_OF_SUBJECT = {"account": "risk", "symbol": "orders"}
+
+
+def nothing_needed(snapshot: Snapshot) -> str:
+    """Return what stands in place of alerts; who would raise them may be down himself."""
+    view = snapshot.trading
+    is_held = view is not None and bool(view.every_position)
+    return _UNWATCHED if is_held and not snapshot.runtime.is_alive else NOTHING_NEEDED
 
 
 def equity_title(snapshot: Snapshot) -> str:

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from console.screens.overview_trading import object_of
-from engine.store.alerts import AlertRow, active_alerts, raise_alert
+from engine.store.alerts import AlertRow, active_alerts, raise_alert, resolve_alert
 from engine.store.database import Store, sqlite_url
 from engine.store.events import events_page
 from tests.console.conftest import MakeConsole
 from tests.console.filled_store import NOW_AT, write_runtime_file
-from tests.console.screen_reading import text_of, until_shown
+from tests.console.screen_reading import text_of, until, until_shown
 
 SIZE = (120, 36)
 
@@ -120,3 +120,19 @@ async def test_an_alert_told_again_keeps_its_place_and_counts(
 def test_an_alerts_subject_says_where_it_is_shown(subject: str, goes_to: tuple[str, str]) -> None:
     row = AlertRow("k", "warn", "t", "m", subject, 1, 1, 1, "", None, None, None)
     assert object_of(row) == goes_to
+
+
+async def test_positions_that_nobody_watches_are_not_said_to_be_calm(
+    trading_home: Path, make_console: MakeConsole
+) -> None:
+    store = await Store.open(sqlite_url(trading_home))
+    for row in await active_alerts(store):
+        await resolve_alert(store, row.key, NOW_AT)
+    await store.close()
+    app = make_console(trading_home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until_shown(pilot, "Events")
+        write_runtime_file(trading_home, pid=2**22 + 7)
+        await until_shown(pilot, "Positions are held and nobody watches them: u starts")
+        write_runtime_file(trading_home)
+        await until(pilot, lambda: "nobody watches" not in text_of(app), "calm again")
