@@ -190,8 +190,10 @@ class Feed:
             if cycle.status not in ("done", "failed", "cancelled"):
                 continue
             if cycle.id not in self._best:
-                told = (cycle.summary or {}).get("best")
-                best = told[0]["fitness"] if told else await best_fitness(store, cycle.id)
+                told = (cycle.summary or {}).get("best") or [{}]
+                best = told[0].get("fitness")
+                if best is None:
+                    best = await best_fitness(store, cycle.id)
                 self._best[cycle.id] = math.nan if best is None else float(best)
             found.append((cycle.id, self._best[cycle.id]))
         return tuple(found)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -68,8 +67,7 @@ class SlowRead(Generic[T]):
         if task is not None:
             task.cancel()
             # However it ends: nobody waits for its answer any more.
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await task
+            await asyncio.gather(task, return_exceptions=True)
 
     def _is_due(self, question: object, state: object, every_s: float) -> bool:
         answer = self._answer

@@ -188,6 +188,8 @@ class FrameScreen(Screen[None]):
 
     def zoom(self, pane: Widget | None) -> None:
         """Show one pane of the body alone, under the same first rows; all again for None."""
+        if pane is None and not self._zoomed:
+            return
         for widget in self._zoomed:
             widget.remove_class("-zoomed")
         # Not by a class: what it hides would have its styles worked out anew, all the way down.

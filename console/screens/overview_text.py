@@ -281,9 +281,10 @@ def _universe_line(cycle: CycleRow, width: int) -> Content:
 
 
 def _stored_line(store: StoreView) -> Content:
+    if store.trials_total is None:
+        return Content.styled("stored: being counted", "$muted")
     words = f"stored {count(sum(store.statuses.values()))} strategies"
-    if store.trials_total is not None:
-        words += f", {count(store.trials_total)} evaluations"
+    words += f", {count(store.trials_total)} evaluations"
     return Content.styled(words, "$muted")
 
 
